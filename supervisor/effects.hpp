@@ -1,0 +1,142 @@
+// The seam: what the Supervisor may ask of the world, and the plain values that go over it. The real
+// implementation is io/real_effects, the tests' is FakeEffects; reports come back through Supervisor's
+// methods.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/result.hpp"
+#include "shared/time.hpp"
+#include "supervisor/core/config.hpp"
+#include "supervisor/core/run.hpp"
+
+namespace pmctl {
+
+// Everything that one start of one process needs, nothing left to be looked up.
+struct SpawnRequest {
+    RunNumber run = 0;
+    std::string log_name;           // "web", "web:1": names its log folder, FIFOs and cgroup
+    std::vector<std::string> argv;  // argv[0] is looked up in the child's PATH if it has no slash
+    std::vector<std::string> env;   // "KEY=value", complete
+    std::string working_dir;        // absolute
+    std::string user;               // name or number; "": as the supervisor
+    std::string group;              // name or number; "": the user's own
+    std::uint32_t umask = 0022;
+    LimitSettings limits;
+    std::uint16_t listen_port = 0;  // not 0: hand over a listening socket for it (LISTEN_FDS)
+};
+
+// A step of a start that failed: "chdir '/srv/shop': No such file or directory".
+struct SpawnFailure {
+    std::string message;
+    bool transient =
+        false;  // the machine's lack, not the configuration's fault: EAGAIN, ENOMEM, EMFILE, ENFILE
+};
+
+// One check of one run, to be answered by Supervisor::checked exactly once.
+struct CheckRequest {
+    RunNumber run = 0;
+    HealthKind kind = HealthKind::Http;
+    std::uint16_t port = 0;
+    std::string path;  // http
+    Duration timeout{};
+    bool keep_alive = true;
+    std::optional<SpawnRequest> exec;  // exec: what to run
+};
+
+enum class PortState { Free, Taken };
+
+// An intention that outlasts the supervisor: what the operator asked of one replica of an instance.
+struct Intention {
+    std::string instance;
+    std::uint32_t replica = 0;
+    Wanted wanted = Wanted::Running;
+
+    bool operator==(const Intention&) const = default;
+};
+
+// One thing that happened, as `events` and `why` tell it.
+struct Event {
+    std::uint64_t number = 0;  // rises by one with each, over all supervisors of this state_dir
+    WallTime at{};
+    std::string name;  // of the replica or instance; "" for the supervisor itself
+    std::string kind;  // state, decision, check, config, command, port, supervisor
+    std::string text;  // in words, one line
+
+    bool operator==(const Event&) const = default;
+};
+
+// What the store keeps of a run, so that a later supervisor can find its process.
+struct RunRecord {
+    RunNumber run = 0;
+    std::string instance;
+    std::uint32_t replica = 0;
+    int pid = 0;
+    std::uint16_t port = 0;
+    WallTime started_at{};
+};
+
+// One write to the store. Writes are kept in order.
+struct StoreWrite {
+    enum class Kind {
+        SetIntention,    // intention
+        ForgetInstance,  // intention.instance: its intentions, scale and runs go
+        SetScale,        // intention.instance, number: replicas
+        ClearScales,     //
+        RunStarted,      // run
+        RunEnded,        // run.run
+        AppendEvent,     // event
+        SetNextRun,      // number: no run below it may be given out again
+    };
+    Kind kind = Kind::AppendEvent;
+    Intention intention;
+    std::uint64_t number = 0;
+    RunRecord run;
+    Event event;
+};
+
+class Effects {
+  public:
+    Effects() = default;
+    Effects(const Effects&) = delete;
+    Effects& operator=(const Effects&) = delete;
+    virtual ~Effects() = default;
+
+    // Starts a process; its end is reported by Supervisor::exited. The value is its pid.
+    virtual tl::expected<int, SpawnFailure> spawn(const SpawnRequest& request) = 0;
+    // To the whole process group (and cgroup) of a live run. SIGKILL reaches every process of it.
+    virtual void signal(RunNumber run, int signal_number) = 0;
+    // The run's process has ended: whatever is left of its group, cgroup and orphans goes too.
+    virtual void clean_up(RunNumber run) = 0;
+
+    virtual void check(const CheckRequest& request) = 0;
+    // Open connections and checks of this run are of no more use.
+    virtual void forget_checks(RunNumber run) = 0;
+
+    // Is nobody listening there, on any address family?
+    virtual PortState port_state(std::uint16_t port) = 0;
+    // "pid 4242 (nginx)", or "" where that cannot be told. Slow: for messages alone.
+    virtual std::string port_holder(std::uint16_t port) = 0;
+    // The listening socket that socket_activation keeps is no longer wanted.
+    virtual void close_listener(std::uint16_t port) = 0;
+
+    virtual void set_log_settings(const std::string& log_name, const LogSettings& settings) = 0;
+    // No further run of this name will come: reader and FIFOs go, log files stay.
+    virtual void close_logs(const std::string& log_name) = 0;
+
+    // Call Supervisor::woke then. One wish at a time; a new one replaces it; max() is never.
+    virtual void wake_at(TimePoint when) = 0;
+    // The generation passed this number: parked requests are to be looked at again, once this turn is over.
+    virtual void publish(std::uint64_t generation) = 0;
+    virtual void store(StoreWrite write) = 0;
+
+    // In [0, 1): jitter and spreading.
+    virtual double random() = 0;
+    // The last instance has stopped after `down`: end the loop.
+    virtual void finished() = 0;
+};
+
+}  // namespace pmctl
