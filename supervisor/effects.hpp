@@ -132,6 +132,8 @@ class Effects {
     // The generation passed this number: parked requests are to be looked at again, once this turn is over.
     virtual void publish(std::uint64_t generation) = 0;
     virtual void store(StoreWrite write) = 0;
+    // What was stored is on disk when this returns: an intention is, before its command is answered.
+    virtual void sync_store() = 0;
 
     // In [0, 1): jitter and spreading.
     virtual double random() = 0;

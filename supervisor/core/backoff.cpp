@@ -1,0 +1,21 @@
+#include "supervisor/core/backoff.hpp"
+
+#include <algorithm>
+
+namespace pmctl {
+
+bool circuit_open(std::uint32_t failures, const RestartSettings& settings) {
+    return settings.circuit_failures != 0 && failures >= settings.circuit_failures;
+}
+
+Duration next_start_delay(std::uint32_t failures, bool was_healthy, double jitter,
+                          const RestartSettings& settings) {
+    if (circuit_open(failures, settings)) return settings.circuit_cooldown;
+    if (failures <= 1 && was_healthy) return Duration::zero();
+    std::uint32_t doublings = failures <= 1 ? 0 : failures - (was_healthy ? 2 : 1);
+    Duration delay = std::min(settings.backoff_initial, settings.backoff_max);
+    while (doublings-- > 0 && delay < settings.backoff_max) delay = std::min(delay * 2, settings.backoff_max);
+    return delay - Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * 0.2 * jitter));
+}
+
+}  // namespace pmctl

@@ -1,0 +1,126 @@
+#include "supervisor/core/reconcile.hpp"
+
+#include <algorithm>
+
+#include "supervisor/core/settings.hpp"
+
+namespace pmctl {
+
+namespace {
+
+constexpr std::size_t reasons_told = 3;
+
+struct Difference {
+    bool replace = false;
+    std::string reason;  // "" when there is none
+};
+
+Difference difference(const InstanceSpec& before, const InstanceSpec& after) {
+    Difference found;
+    const auto changes = changed_fields(before, after);
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+        const FieldChange& change = changes[i];
+        if (change.effect == ChangeEffect::Replace) found.replace = true;
+        if (i > reasons_told) continue;
+        if (!found.reason.empty()) found.reason += ", ";
+        if (i == reasons_told) {
+            found.reason += std::to_string(changes.size() - reasons_told) + " more";
+        } else {
+            found.reason += change.key + ": " + change.before + " → " + change.after;
+        }
+    }
+    return found;
+}
+
+void plan_new(const InstanceSpec& spec, std::uint32_t replicas, std::vector<PlanEntry>& plan) {
+    std::string why_not;
+    if (!spec.enabled) {
+        why_not = "enabled = false";
+    } else if (spec.policy.on_demand) {
+        why_not = "on_demand = true";
+    } else if (!spec.policy.autostart) {
+        why_not = "autostart = false";
+    }
+    for (std::uint32_t number = 0; number < replicas; ++number) {
+        plan.push_back({spec.id, number, replica_name(spec.id, number, replicas),
+                        why_not.empty() ? PlanAction::Start : PlanAction::Keep,
+                        why_not.empty() ? "new" : "new, " + why_not});
+    }
+}
+
+void plan_gone(const std::string& id, const Actual& actual, std::vector<PlanEntry>& plan) {
+    for (std::uint32_t number = 0; number < actual.replicas; ++number) {
+        plan.push_back({id, number, replica_name(id, number, actual.replicas), PlanAction::Stop,
+                        "no longer configured"});
+    }
+}
+
+void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& actual,
+                std::vector<PlanEntry>& plan) {
+    PlanEntry kept{spec.id, 0, "", PlanAction::Keep, ""};
+    const Difference change = spec.enabled == actual.spec->enabled && &spec == actual.spec.get()
+                                  ? Difference{}
+                                  : difference(*actual.spec, spec);
+    if (spec.enabled != actual.spec->enabled) {
+        kept.action = spec.enabled ? PlanAction::Start : PlanAction::Stop;
+        kept.reason = spec.enabled ? "enabled: false → true" : "enabled = false";
+    } else if (!change.reason.empty()) {
+        kept.action = change.replace ? PlanAction::Replace : PlanAction::Update;
+        kept.reason = change.reason;
+    }
+    const std::string scaled =
+        "replicas: " + std::to_string(actual.replicas) + " → " + std::to_string(replicas);
+    for (std::uint32_t number = 0; number < std::max(replicas, actual.replicas); ++number) {
+        PlanEntry entry = kept;
+        entry.number = number;
+        entry.name = replica_name(spec.id, number, std::max(replicas, actual.replicas));
+        if (number >= replicas) {
+            entry.action = PlanAction::Stop;
+            entry.reason = scaled;
+        } else if (number >= actual.replicas && spec.enabled) {
+            entry.action = PlanAction::Start;
+            entry.reason = scaled;
+        }
+        plan.push_back(std::move(entry));
+    }
+}
+
+}  // namespace
+
+std::string_view to_text(PlanAction action) {
+    switch (action) {
+        case PlanAction::Start: return "start";
+        case PlanAction::Stop: return "stop";
+        case PlanAction::Replace: return "replace";
+        case PlanAction::Update: return "update";
+        case PlanAction::Keep: return "keep";
+    }
+    return "";
+}
+
+std::string replica_name(const std::string& id, std::uint32_t number, std::uint32_t replicas) {
+    return replicas == 1 ? id : id + ":" + std::to_string(number);
+}
+
+std::vector<PlanEntry> reconcile(const Config& desired, const std::map<std::string, Actual>& actual,
+                                 const std::map<std::string, std::uint32_t>& scales) {
+    std::vector<PlanEntry> plan;
+    plan.reserve(desired.instances.size());
+    auto there = actual.begin();
+    for (const SpecPtr& spec : desired.instances) {
+        for (; there != actual.end() && there->first < spec->id; ++there)
+            plan_gone(there->first, there->second, plan);
+        const auto scale = scales.find(spec->id);
+        const std::uint32_t replicas = scale == scales.end() ? spec->replicas : scale->second;
+        if (there != actual.end() && there->first == spec->id) {
+            plan_known(*spec, replicas, there->second, plan);
+            ++there;
+        } else {
+            plan_new(*spec, replicas, plan);
+        }
+    }
+    for (; there != actual.end(); ++there) plan_gone(there->first, there->second, plan);
+    return plan;
+}
+
+}  // namespace pmctl

@@ -1,0 +1,216 @@
+#include "supervisor/core/run.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <csignal>
+#include <utility>
+
+namespace pmctl {
+
+namespace {
+
+// signal(7), x86-64 and ARM numbering comes from <csignal>.
+constexpr std::array<std::pair<int, std::string_view>, 31> signals{{
+    {SIGHUP, "HUP"},       {SIGINT, "INT"},   {SIGQUIT, "QUIT"},   {SIGILL, "ILL"},   {SIGTRAP, "TRAP"},
+    {SIGABRT, "ABRT"},     {SIGBUS, "BUS"},   {SIGFPE, "FPE"},     {SIGKILL, "KILL"}, {SIGUSR1, "USR1"},
+    {SIGSEGV, "SEGV"},     {SIGUSR2, "USR2"}, {SIGPIPE, "PIPE"},   {SIGALRM, "ALRM"}, {SIGTERM, "TERM"},
+    {SIGSTKFLT, "STKFLT"}, {SIGCHLD, "CHLD"}, {SIGCONT, "CONT"},   {SIGSTOP, "STOP"}, {SIGTSTP, "TSTP"},
+    {SIGTTIN, "TTIN"},     {SIGTTOU, "TTOU"}, {SIGURG, "URG"},     {SIGXCPU, "XCPU"}, {SIGXFSZ, "XFSZ"},
+    {SIGVTALRM, "VTALRM"}, {SIGPROF, "PROF"}, {SIGWINCH, "WINCH"}, {SIGIO, "IO"},     {SIGPWR, "PWR"},
+    {SIGSYS, "SYS"},
+}};
+constexpr int last_signal = 64;
+
+template <class... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;
+
+RunActions stop(Run& run, const StopOrder& order, Now now, const Policy& policy) {
+    run.phase = Phase::Stopping;
+    run.next_check = TimePoint::max();
+    run.healthy_since.reset();
+    run.stop_cause = order.cause;
+    if (order.at_once) {
+        run.kill_sent = true;
+        run.deadline = now.steady + kill_patience;
+        return {.signal = SIGKILL};
+    }
+    run.deadline = now.steady + policy.stop_timeout;
+    return {.signal = policy.stop_signal};
+}
+
+void become_healthy(Run& run, Now now) {
+    run.phase = Phase::Running;
+    run.deadline = TimePoint::max();
+    run.was_healthy = true;
+    run.healthy_since = now.steady;
+}
+
+RunActions on_check(Run& run, const GoodOrBad& check, Now now, const Policy& policy) {
+    const HealthSettings& health = policy.health;
+    ++run.checks;
+    run.last_check = LastCheck{check.result, now.wall};
+    if (check.result.inconclusive) {
+        run.next_check = end_of_slot(now.steady + health.retry_interval);
+        return {};
+    }
+    const bool ok = check.result.ok;
+    run.streak.add(ok);
+    switch (run.phase) {
+        case Phase::Starting:
+            if (ok) {
+                become_healthy(run, now);
+                run.next_check =
+                    end_of_slot(now.steady + steady_check_delay(true, true, check.spread, health));
+            } else {
+                run.next_check = now.steady + starting_check_delay(run.checks, health);
+            }
+            return {};
+        case Phase::Running:
+        case Phase::Unhealthy:
+            if (ok && run.phase == Phase::Unhealthy && run.streak.good >= health.healthy_after) {
+                become_healthy(run, now);
+            }
+            if (!ok && run.streak.bad >= health.restart_after) {
+                return stop(run, {.cause = StopCause::Unhealthy}, now, policy);
+            }
+            if (!ok && run.streak.bad >= health.unhealthy_after) {
+                run.phase = Phase::Unhealthy;
+                run.healthy_since.reset();
+            }
+            run.next_check = end_of_slot(
+                now.steady + steady_check_delay(ok && run.phase == Phase::Running, false, 0, health));
+            return {};
+        case Phase::Unknown:
+        case Phase::Stopping:
+        case Phase::Stopped:
+        case Phase::Failed: return {};  // a check that was under way when the order came
+    }
+    return {};
+}
+
+RunActions on_deadline(Run& run, Now now, const Policy& policy) {
+    switch (run.phase) {
+        case Phase::Starting:
+            if (now.steady >= run.deadline) return stop(run, {.cause = StopCause::StartTimeout}, now, policy);
+            break;
+        case Phase::Stopping:
+            if (now.steady < run.deadline) return {};
+            if (!run.kill_sent) {
+                run.kill_sent = true;
+                run.deadline = now.steady + kill_patience;
+                return {.signal = SIGKILL};
+            }
+            run.phase = Phase::Failed;
+            run.deadline = TimePoint::max();
+            return {};
+        case Phase::Unknown:
+        case Phase::Running:
+        case Phase::Unhealthy: break;
+        case Phase::Stopped:
+        case Phase::Failed: return {};
+    }
+    if (now.steady < run.next_check) return {};
+    run.next_check = TimePoint::max();
+    return {.check = true};
+}
+
+}  // namespace
+
+std::string_view to_text(Phase phase) {
+    switch (phase) {
+        case Phase::Unknown: return "Unknown";
+        case Phase::Starting: return "Starting";
+        case Phase::Running: return "Running";
+        case Phase::Unhealthy: return "Unhealthy";
+        case Phase::Stopping: return "Stopping";
+        case Phase::Stopped: return "Stopped";
+        case Phase::Failed: return "Failed";
+    }
+    return "";
+}
+
+std::string signal_name(int number) {
+    for (const auto& [value, name] : signals) {
+        if (value == number) return "SIG" + std::string(name);
+    }
+    return "signal " + std::to_string(number);
+}
+
+std::optional<int> signal_number(std::string_view text) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc{} && end == text.data() + text.size()) {
+        return number >= 1 && number <= last_signal ? std::optional(number) : std::nullopt;
+    }
+    std::string upper(text);
+    std::transform(upper.begin(), upper.end(), upper.begin(),
+                   [](char c) { return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c; });
+    if (upper.starts_with("SIG")) upper.erase(0, 3);
+    for (const auto& [value, name] : signals) {
+        if (name == upper) return value;
+    }
+    return std::nullopt;
+}
+
+std::string describe(const ExitStatus& status) {
+    switch (status.kind) {
+        case ExitStatus::Kind::Code: return "exited with " + std::to_string(status.value);
+        case ExitStatus::Kind::Signal: return "killed by " + signal_name(status.value);
+        case ExitStatus::Kind::Unknown: return "ended, exit status unknown";
+    }
+    return "";
+}
+
+bool is_live(const Run& run) {
+    return !run.exit;
+}
+
+Run begin_run(RunNumber number, int pid, std::uint16_t port, Now now, const HealthSettings& health) {
+    Run run;
+    run.number = number;
+    run.pid = pid;
+    run.port = port;
+    run.started = now.steady;
+    run.started_at = now.wall;
+    if (health.kind == HealthKind::None) {
+        become_healthy(run, now);
+    } else {
+        run.deadline = now.steady + health.startup_timeout;
+        run.next_check = now.steady;
+    }
+    return run;
+}
+
+RunActions step(Run& run, const RunEvent& event, Now now, const Policy& policy) {
+    if (!is_live(run)) return {};
+    return std::visit(Overloaded{
+                          [&](const GoodOrBad& check) { return on_check(run, check, now, policy); },
+                          [&](const StopOrder& order) -> RunActions {
+                              const bool going = run.phase == Phase::Stopping || run.phase == Phase::Failed;
+                              // An order while it stops already changes what follows, and may end the grace.
+                              if (going) run.stop_cause = order.cause;
+                              if (going && (!order.at_once || run.kill_sent)) return {};
+                              return stop(run, order, now, policy);
+                          },
+                          [&](const ProcessExited& end) -> RunActions {
+                              run.phase = run.phase == Phase::Stopping ? Phase::Stopped : Phase::Failed;
+                              run.exit = end.status;
+                              run.deadline = run.next_check = TimePoint::max();
+                              run.healthy_since.reset();
+                              return {.ended = true};
+                          },
+                          [&](const DeadlinePassed&) { return on_deadline(run, now, policy); },
+                      },
+                      event);
+}
+
+TimePoint next_deadline(const Run& run) {
+    return is_live(run) ? std::min(run.deadline, run.next_check) : TimePoint::max();
+}
+
+}  // namespace pmctl

@@ -1,0 +1,147 @@
+#include "supervisor/roster.hpp"
+
+#include <algorithm>
+
+#include "supervisor/core/reconcile.hpp"
+#include "supervisor/targets.hpp"
+
+namespace pmctl {
+
+namespace {
+
+constexpr std::size_t gone_kept =
+    4096;  // names of removed replicas that waiting commands may still ask about
+
+}  // namespace
+
+Instance& Roster::add_instance(const SpecPtr& spec) {
+    Instance& instance = instances_[spec->id];
+    instance.id = spec->id;
+    instance.spec = spec;
+    return instance;
+}
+
+Member& Roster::add_member(Instance& instance, std::uint32_t number) {
+    auto member = std::make_unique<Member>();
+    member->instance = &instance;
+    member->replica.spec = instance.spec;
+    member->replica.number = number;
+    member->name = replica_name(instance.id, number, instance.replicas());
+    member->log_name = replica_name(instance.id, number, number == 0 ? 1 : 2);
+    Member& added = *member;
+    instance.members.push_back(std::move(member));
+    ++members_;
+    touch(added);
+    return added;
+}
+
+void Roster::remove(Member& member) {
+    schedule(member, TimePoint::max());
+    changes_.erase(member.change);
+    gone_.emplace_back(++generation_, member.name);
+    if (gone_.size() > gone_kept) {
+        oldest_gone_ = gone_.front().first;
+        gone_.pop_front();
+    }
+    if (member.replica.run) forget_run(member.replica.run->number);
+    --members_;
+    Instance& instance = *member.instance;
+    std::erase_if(instance.members, [&](const auto& each) { return each.get() == &member; });
+    if (instance.members.empty()) instances_.erase(instance.id);
+}
+
+void Roster::rename_members(Instance& instance) {
+    for (const auto& member : instance.members) {
+        // One that leaves keeps the name under which it was known.
+        if (member->replica.leaving) continue;
+        std::string name = replica_name(instance.id, member->replica.number, instance.replicas());
+        if (name == member->name) continue;
+        gone_.emplace_back(++generation_, std::exchange(member->name, std::move(name)));
+        touch(*member);
+    }
+}
+
+void Roster::link_dependents() {
+    for (auto& [id, instance] : instances_) instance.dependents.clear();
+    for (auto& [id, instance] : instances_) {
+        for (const std::string& needed : instance.spec->policy.depends_on) {
+            if (Instance* other = find(needed)) other->dependents.push_back(id);
+        }
+    }
+}
+
+Instance* Roster::find(std::string_view id) {
+    const auto found = instances_.find(id);
+    return found == instances_.end() ? nullptr : &found->second;
+}
+
+const Instance* Roster::find(std::string_view id) const {
+    const auto found = instances_.find(id);
+    return found == instances_.end() ? nullptr : &found->second;
+}
+
+Member* Roster::find_member(Instance& instance, std::uint32_t number) {
+    for (const auto& member : instance.members) {
+        if (member->replica.number == number) return member.get();
+    }
+    return nullptr;
+}
+
+std::vector<Member*> Roster::members_from(Instance& instance, std::uint32_t number) {
+    std::vector<Member*> members;
+    for (const auto& member : instance.members) {
+        if (member->replica.number >= number) members.push_back(member.get());
+    }
+    return members;
+}
+
+Member* Roster::find_run(RunNumber run) {
+    const auto found = runs_.find(run);
+    return found == runs_.end() ? nullptr : found->second;
+}
+
+Result<std::vector<Member*>> Roster::resolve(const Targets& targets, bool empty_is_all) const {
+    return resolve_targets(instances_, targets, empty_is_all);
+}
+
+void Roster::schedule(Member& member, TimePoint when) {
+    if (member.scheduled == when) return;
+    if (member.scheduled != TimePoint::max()) deadlines_.erase({member.scheduled, &member});
+    member.scheduled = when;
+    if (when != TimePoint::max()) deadlines_.emplace(when, &member);
+}
+
+TimePoint Roster::next_deadline() const {
+    return deadlines_.empty() ? TimePoint::max() : deadlines_.begin()->first;
+}
+
+Member* Roster::take_due(TimePoint now) {
+    if (deadlines_.empty() || deadlines_.begin()->first > now) return nullptr;
+    Member* member = deadlines_.begin()->second;
+    deadlines_.erase(deadlines_.begin());
+    member->scheduled = TimePoint::max();
+    return member;
+}
+
+void Roster::touch(Member& member) {
+    if (member.change != 0) changes_.erase(member.change);
+    member.change = ++generation_;
+    changes_.emplace_hint(changes_.end(), member.change, &member);
+}
+
+std::vector<const Member*> Roster::changed_since(std::uint64_t generation) const {
+    std::vector<const Member*> changed;
+    for (auto at = changes_.upper_bound(generation); at != changes_.end(); ++at)
+        changed.push_back(at->second);
+    return changed;
+}
+
+std::vector<std::string> Roster::gone_since(std::uint64_t generation) const {
+    std::vector<std::string> names;
+    for (const auto& [when, name] : gone_) {
+        if (when > generation) names.push_back(name);
+    }
+    return names;
+}
+
+}  // namespace pmctl

@@ -1,0 +1,96 @@
+// Every instance with its replicas, and how they are found: by name, by run, by target, by what depends on
+// what, by what changed since when. A container: what happens to them is supervisor.hpp's.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "shared/protocol.hpp"
+#include "supervisor/core/replica.hpp"
+
+namespace pmctl {
+
+struct Instance;
+
+// One replica and its places in the indexes of the Roster.
+struct Member {
+    Replica replica;
+    Instance* instance = nullptr;
+    std::string name;          // as shown: "web", "web:1"
+    std::string log_name;      // the same through every scaling: "web" for number 0, then "web:1"
+    std::uint16_t port = 0;    // held for it, from its first start until it is stopped
+    bool listening = false;    // the supervisor keeps a listening socket on it
+    std::uint64_t change = 0;  // generation of its last change
+    TimePoint scheduled = TimePoint::max();  // its place among the deadlines
+};
+
+struct Instance {
+    std::string id;
+    SpecPtr spec;
+    std::optional<std::uint32_t> scale;  // an operator's, until the next reload
+    std::vector<std::unique_ptr<Member>> members;
+    std::vector<std::string> dependents;  // ids that name this one in depends_on
+
+    std::uint32_t replicas() const { return scale.value_or(spec->replicas); }
+};
+
+class Roster {
+  public:
+    using Instances = std::map<std::string, Instance, std::less<>>;
+
+    Instances& instances() { return instances_; }
+    const Instances& instances() const { return instances_; }
+    std::size_t size() const { return members_; }
+
+    // Or gives the one that is there this specification.
+    Instance& add_instance(const SpecPtr& spec);
+    Member& add_member(Instance& instance, std::uint32_t number);
+    // Also its instance, when it was the last one.
+    void remove(Member& member);
+    void rename_members(Instance& instance);  // after a scaling
+    void link_dependents();                   // after a change of depends_on
+
+    Instance* find(std::string_view id);
+    const Instance* find(std::string_view id) const;
+    Member* find_member(Instance& instance, std::uint32_t number);
+    std::vector<Member*> members_from(Instance& instance, std::uint32_t number);
+    Member* find_run(RunNumber run);
+    void set_run(Member& member, RunNumber run) { runs_[run] = &member; }
+    void forget_run(RunNumber run) { runs_.erase(run); }
+
+    // NotFound with the nearest name, Invalid for an empty list of targets that must not be empty.
+    Result<std::vector<Member*>> resolve(const Targets& targets, bool empty_is_all) const;
+
+    // Deadlines, earliest first.
+    void schedule(Member& member, TimePoint when);
+    TimePoint next_deadline() const;
+    Member* take_due(TimePoint now);
+
+    // Generations: each change of anything that is shown has its number.
+    std::uint64_t generation() const { return generation_; }
+    void touch(Member& member);
+    std::vector<const Member*> changed_since(std::uint64_t generation) const;
+    std::vector<std::string> gone_since(std::uint64_t generation) const;
+    // Nothing that old is known any more: an asker has to begin anew.
+    bool forgot_since(std::uint64_t generation) const { return generation < oldest_gone_; }
+
+  private:
+    Instances instances_;
+    std::size_t members_ = 0;
+    std::unordered_map<RunNumber, Member*> runs_;
+    std::set<std::pair<TimePoint, Member*>> deadlines_;
+    std::uint64_t generation_ = 1;
+    std::map<std::uint64_t, Member*> changes_;
+    std::deque<std::pair<std::uint64_t, std::string>> gone_;
+    std::uint64_t oldest_gone_ = 0;
+};
+
+}  // namespace pmctl

@@ -1,0 +1,314 @@
+#include "supervisor/supervisor.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "supervisor/core/launch.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// Run numbers are promised to the store in blocks, so that a start costs no write of its own for them.
+constexpr RunNumber run_block = 1000;
+// What a status row shows and an event may change.
+struct Shown {
+    Phase phase;
+    Rest rest;
+    Wanted wanted;
+    RunNumber run;
+    std::uint64_t restarts;
+    std::uint32_t failures;
+    bool ok;
+    bool kill_sent;
+    const InstanceSpec* spec;
+    std::string error;
+    std::string rest_reason;
+    std::string held_by;
+
+    bool operator==(const Shown&) const = default;
+};
+
+Shown shown(const Replica& replica) {
+    const bool checked = replica.run && replica.run->last_check;
+    return {phase_of(replica),
+            replica.rest,
+            replica.wanted,
+            replica.run ? replica.run->number : 0,
+            replica.restarts,
+            replica.failures,
+            checked && replica.run->last_check->result.ok,
+            replica.run && replica.run->kill_sent,
+            replica.spec.get(),
+            checked ? replica.run->last_check->result.error : "",
+            replica.rest_reason,
+            replica.held_by};
+}
+
+bool is_up(const Member& member) {
+    return (has_live_run(member.replica) && member.replica.run->phase == Phase::Running) ||
+           completed(member.replica);
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance inheritance)
+    : effects_(effects),
+      environment_(std::move(environment)),
+      ports_(PortRange{}),
+      journal_(std::move(inheritance.events), inheritance.next_event),
+      inherited_scales_(std::move(inheritance.scales)),
+      next_run_(inheritance.next_run),
+      promised_runs_(inheritance.next_run) {
+    for (const Intention& each : inheritance.intentions)
+        intentions_[{each.instance, each.replica}] = each.wanted;
+}
+
+void Supervisor::exited(RunNumber run, const ExitStatus& status, const std::string& note, Now now) {
+    Member* member = roster_.find_run(run);
+    if (member == nullptr) return;
+    const Turn turn(*this, now);
+    const Replica& replica = member->replica;
+    Exited event{status, note, false};
+    effects_.clean_up(run);
+    // A child that dies before it was ever healthy may have found its port taken: the bind test at the start
+    // and the child's own bind are two moments.
+    const bool fresh = !replica.run->was_healthy && !replica.run->stop_cause && member->port != 0;
+    if (fresh && !replica.run_spec->process.socket_activation &&
+        effects_.port_state(member->port) == PortState::Taken) {
+        const std::string holder = effects_.port_holder(member->port);
+        event.note += (event.note.empty() ? "" : "; ");
+        event.note += "port " + std::to_string(member->port) + " is held by " +
+                      (holder.empty() ? "another process" : holder);
+        event.port_stolen = replica.run_spec->process.port.kind == PortWish::Kind::Auto;
+    }
+    handle(*member, event, now);
+}
+
+void Supervisor::checked(RunNumber run, const CheckResult& result, Now now) {
+    Member* member = roster_.find_run(run);
+    if (member == nullptr) return;
+    const Turn turn(*this, now);
+    handle(*member, Checked{result}, now);
+}
+
+void Supervisor::woke(Now now) {
+    const Turn turn(*this, now);
+    while (Member* member = roster_.take_due(now.steady)) handle(*member, Woke{}, now);
+    if (verify_at_ <= now.steady) verify_released_ports(now);
+}
+
+void Supervisor::note(const std::string& name, const std::string& kind, const std::string& text, Now now) {
+    if (name.empty()) {
+        spdlog::info("{}", text);
+    } else {
+        spdlog::info("'{}': {}", name, text);
+    }
+    effects_.store(
+        {.kind = StoreWrite::Kind::AppendEvent, .event = journal_.add(now.wall, name, kind, text)});
+    const Turn turn(*this, now);  // followers of the events are told
+}
+
+void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
+    const Shown before = shown(member.replica);
+    const Actions actions = step(member.replica, event, now, effects_.random());
+    if (const Shown after = shown(member.replica); after != before) {
+        roster_.touch(member);
+        if (after.phase != before.phase || after.run != before.run || after.rest != before.rest) {
+            tell_change(member, before.phase, now);
+        }
+    }
+    roster_.schedule(member, next_deadline(member.replica));
+    const bool was_up = before.phase == Phase::Running;
+    carry_out(member, actions, now);
+    if (!was_up && is_up(member)) open_gates(member, now);
+}
+
+// The one line that each change of state gets.
+void Supervisor::tell_change(Member& member, Phase before, Now now) {
+    const Replica& replica = member.replica;
+    const Phase after = phase_of(replica);
+    const std::string reason = reason_of(replica, now);
+    if (after == before && reason.empty()) return;
+    std::string text = std::string(to_text(before)) + " → " + std::string(to_text(after));
+    if (after == before) text = std::string(to_text(after));
+    if (after == Phase::Starting) {
+        text += " (pid " + std::to_string(replica.run->pid);
+        if (replica.run->port != 0) text += ", port " + std::to_string(replica.run->port);
+        text += ")";
+    } else if (after == Phase::Running && before != Phase::Unhealthy) {
+        text += " (pid " + std::to_string(replica.run->pid) + ", after " +
+                describe_duration(now.steady - replica.run->started) + ")";
+    } else if (!reason.empty()) {
+        text += " (" + reason + ")";
+    }
+    const bool bad = after == Phase::Failed || after == Phase::Unhealthy;
+    spdlog::log(bad ? spdlog::level::warn : spdlog::level::info, "'{}': {}", member.name, text);
+    effects_.store({.kind = StoreWrite::Kind::AppendEvent,
+                    .event = journal_.add(now.wall, member.name, "state", std::move(text))});
+}
+
+void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
+    Replica& replica = member.replica;
+    const RunNumber run = replica.run ? replica.run->number : 0;
+    if (actions.ended) {
+        effects_.forget_checks(run);
+        effects_.store({.kind = StoreWrite::Kind::RunEnded, .run = {.run = run}});
+        roster_.forget_run(run);
+        live_.erase(run);
+    }
+    if (actions.signal != 0) {
+        effects_.forget_checks(run);
+        effects_.signal(run, actions.signal);
+    }
+    if (actions.another_port) release_port(member, now);
+    if (actions.check) check_run(member);
+    if (actions.start) try_start(member, now);
+
+    if (!has_live_run(replica)) {
+        if (replica.wanted == Wanted::Stopped || replica.rest == Rest::AtRest) release_port(member, now);
+        if (actions.ended || replica.wanted == Wanted::Stopped) release_holds(member, now);
+        if (replica.leaving) left_.push_back(&member);
+    } else if (replica.run->phase == Phase::Failed) {
+        live_.erase(run);  // KILL did not end it: nobody waits for it any longer
+        release_holds(member, now);
+    }
+}
+
+std::string Supervisor::gate_of(const Member& member) const {
+    for (const std::string& id : member.replica.spec->policy.depends_on) {
+        const Instance* needed = roster_.find(id);
+        if (needed == nullptr) return "'" + id + "', which is not configured";
+        for (const auto& other : needed->members) {
+            if (other->replica.leaving || is_up(*other)) continue;
+            if (other->replica.wanted == Wanted::Stopped) return "'" + other->name + "', which is stopped";
+            return "'" + other->name + "' to be healthy";
+        }
+    }
+    return "";
+}
+
+void Supervisor::try_start(Member& member, Now now) {
+    if (const std::string gate = gate_of(member); !gate.empty()) return handle(member, Blocked{gate}, now);
+    if (find_port(member, now)) spawn(member, now);
+}
+
+void Supervisor::check_run(Member& member) {
+    const Replica& replica = member.replica;
+    const HealthSettings& health = replica.spec->policy.health;
+    CheckRequest request;
+    request.run = replica.run->number;
+    request.kind = health.kind;
+    request.port = replica.run->port;
+    request.timeout = health.timeout;
+    request.keep_alive = health.keep_alive;
+    const bool plain = health.kind != HealthKind::Exec && health.path.find('$') == std::string::npos;
+    if (plain) {
+        request.path = health.path;
+    } else if (auto launch = launch_of(member, replica.run->port)) {
+        request.path = launch->health_path;
+        if (health.kind == HealthKind::Exec) {
+            request.exec = request_of(member, *launch);
+            request.exec->argv = launch->health_command;
+            request.exec->listen_port = 0;
+        }
+    }
+    effects_.check(request);
+}
+
+Result<Launch> Supervisor::launch_of(const Member& member, std::uint16_t port) const {
+    return launch(*member.replica.spec, member.replica.number, port, environment_, std::nullopt);
+}
+
+SpawnRequest Supervisor::request_of(const Member& member, const Launch& launch) const {
+    const ProcessSpec& process = member.replica.spec->process;
+    SpawnRequest request;
+    request.log_name = member.log_name;
+    request.argv = launch.argv;
+    request.env = launch.env;
+    request.working_dir = launch.working_dir;
+    request.user = process.user;
+    request.group = process.group_id;
+    request.umask = process.umask;
+    request.limits = process.limits;
+    request.listen_port = process.socket_activation ? member.port : std::uint16_t{0};
+    return request;
+}
+
+void Supervisor::spawn(Member& member, Now now) {
+    const auto launch = launch_of(member, member.port);
+    if (!launch) return handle(member, SpawnFailed{launch.error().message, false}, now);
+    SpawnRequest request = request_of(member, *launch);
+    if (next_run_ >= promised_runs_) {
+        promised_runs_ = next_run_ + run_block;
+        effects_.store({.kind = StoreWrite::Kind::SetNextRun, .number = promised_runs_});
+    }
+    request.run = next_run_++;
+    const auto pid = effects_.spawn(request);
+    if (!pid) return handle(member, SpawnFailed{pid.error().message, pid.error().transient}, now);
+    live_.insert(request.run);
+    roster_.set_run(member, request.run);
+    effects_.store(
+        {.kind = StoreWrite::Kind::RunStarted,
+         .run = {request.run, member.instance->id, member.replica.number, *pid, member.port, now.wall}});
+    handle(member, Spawned{request.run, *pid, member.port}, now);
+}
+
+// Something became Running: what waited for it may start.
+void Supervisor::open_gates(Member& member, Now now) {
+    for (const std::string& id : member.instance->dependents) {
+        Instance* dependent = roster_.find(id);
+        if (dependent == nullptr) continue;
+        for (const auto& each : dependent->members) {
+            if (each->replica.rest == Rest::Blocked) handle(*each, MayStart{}, now);
+        }
+    }
+}
+
+// A stop of `member` waits for the first of these: live, depends on it, and to be stopped as well.
+std::string Supervisor::holder_of(const Member& member, const std::set<const Member*>& together) const {
+    for (const std::string& id : member.instance->dependents) {
+        const Instance* dependent = roster_.find(id);
+        if (dependent == nullptr) continue;
+        for (const auto& each : dependent->members) {
+            const Replica& replica = each->replica;
+            const bool stops = replica.wanted == Wanted::Stopped || together.contains(each.get());
+            if (stops && has_live_run(replica) && replica.run->phase != Phase::Failed) return each->name;
+        }
+    }
+    return "";
+}
+
+// `member` no longer holds up the stop of what it depends on.
+void Supervisor::release_holds(Member& member, Now now) {
+    for (const std::string& id : member.replica.spec->policy.depends_on) {
+        Instance* needed = roster_.find(id);
+        if (needed == nullptr) continue;
+        for (const auto& each : needed->members) {
+            if (each->replica.held_by.empty()) continue;
+            handle(*each, StopReplica{each->replica.wanted_reason, holder_of(*each, {})}, now);
+        }
+    }
+}
+
+void Supervisor::end_turn(Now now) {
+    ++depth_;  // what follows belongs to this turn
+    while (!left_.empty()) {
+        Member* member = left_.back();
+        std::erase(left_, member);
+        if (member->replica.leaving && !has_live_run(member->replica)) forget(*member);
+    }
+    --depth_;
+    effects_.wake_at(std::min(roster_.next_deadline(), verify_at_));
+    effects_.publish(roster_.generation());
+    if (finishing_ && live_.empty() && !finished_) {
+        finished_ = true;
+        note("", "supervisor", "every instance has stopped", now);
+        effects_.finished();
+    }
+}
+
+}  // namespace pmctl

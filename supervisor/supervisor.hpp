@@ -1,0 +1,138 @@
+// Owns every instance: an event comes in, the core says what it means, Effects does it. The one place where
+// state changes and is logged. Orders come from commands.hpp; how anything is done is io's.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "shared/protocol.hpp"
+#include "supervisor/core/config.hpp"
+#include "supervisor/core/launch.hpp"
+#include "supervisor/core/ports.hpp"
+#include "supervisor/core/reconcile.hpp"
+#include "supervisor/effects.hpp"
+#include "supervisor/journal.hpp"
+#include "supervisor/roster.hpp"
+
+namespace pmctl {
+
+// What an earlier supervisor of this state_dir left to this one.
+struct Inheritance {
+    std::vector<Intention> intentions;
+    std::map<std::string, std::uint32_t> scales;
+    std::uint64_t next_run = 1;
+    std::uint64_t next_event = 1;
+    std::vector<Event> events;  // the last ones, oldest first
+};
+
+class Supervisor {
+  public:
+    // `environment`: the supervisor's own, as children are to inherit it.
+    Supervisor(Effects& effects, Environment environment, Inheritance inheritance);
+
+    // What `apply` would do.
+    std::vector<PlanEntry> plan(const Config& config) const;
+    // Makes this configuration the wanted state; returns what that changes. The first call starts everything.
+    std::vector<PlanEntry> apply(Config config, Now now);
+    const Config& config() const { return config_; }
+
+    // Reports of the world. One about an earlier run is dropped.
+    void exited(RunNumber run, const ExitStatus& status, const std::string& note, Now now);
+    void checked(RunNumber run, const CheckResult& result, Now now);
+    void woke(Now now);
+    // Something that belongs to no instance's state: a full disk, a refused peer.
+    void note(const std::string& name, const std::string& kind, const std::string& text, Now now);
+
+    // Orders. Intentions are stored.
+    void start(Member& member, Now now);
+    // In reverse order of the dependencies: what depends on another of them stops first.
+    void stop(const std::vector<Member*>& members, Now now);
+    void restart(Member& member, Now now);
+    void reset(Member& member, Now now);
+    void signal(Member& member, int number, Now now);  // of a live run
+    void scale(Instance& instance, std::uint32_t replicas, Now now);
+    // Stops everything, then Effects::finished. `at_once`: by KILL. `reason` is said once.
+    void finish(bool at_once, const std::string& reason, Now now);
+    bool finishing() const { return finishing_; }
+
+    Roster& roster() { return roster_; }
+    const Roster& roster() const { return roster_; }
+    const PortTable& ports() const { return ports_; }
+    const Journal& journal() const { return journal_; }
+    // What it waits for before it may start, "" for nothing: "'db' to be healthy".
+    std::string gate_of(const Member& member) const;
+    // The first reconciliation is over: everything that was to be started was tried.
+    bool applied() const { return applied_; }
+
+  private:
+    // Everything that one report or order leads to is one turn: its end publishes the new generation and the
+    // next wish to be woken, once.
+    class Turn {
+      public:
+        Turn(Supervisor& supervisor, Now now) : supervisor_(supervisor), now_(now) { ++supervisor_.depth_; }
+        Turn(const Turn&) = delete;
+        Turn& operator=(const Turn&) = delete;
+        ~Turn() {
+            if (--supervisor_.depth_ == 0) supervisor_.end_turn(now_);
+        }
+
+      private:
+        Supervisor& supervisor_;
+        Now now_;
+    };
+
+    void handle(Member& member, const ReplicaEvent& event, Now now);
+    void tell_change(Member& member, Phase before, Now now);
+    void carry_out(Member& member, const Actions& actions, Now now);
+    void end_turn(Now now);
+
+    void try_start(Member& member, Now now);
+    void spawn(Member& member, Now now);
+    void check_run(Member& member);
+    Result<Launch> launch_of(const Member& member, std::uint16_t port) const;
+    SpawnRequest request_of(const Member& member, const Launch& launch) const;
+    void open_gates(Member& member, Now now);
+    std::string holder_of(const Member& member, const std::set<const Member*>& together) const;
+    void release_holds(Member& member, Now now);
+
+    // supervisor_ports.cpp
+    bool find_port(Member& member, Now now);
+    void release_port(Member& member, Now now);
+    void verify_released_ports(Now now);
+
+    // supervisor_orders.cpp
+    std::map<std::string, Actual> actual() const;
+    void place(const PlanEntry& entry);
+    void carry_out(const PlanEntry& entry, Now now);
+    void want_at_first(Member& member, Now now);
+    void remove_replica(Member& member, const std::string& reason, Now now);
+    void forget(Member& member);
+    bool config_has(const std::string& id) const;
+    void remember_intention(const Member& member, Wanted wanted);
+
+    Effects& effects_;
+    Environment environment_;
+    Config config_;
+    Roster roster_;
+    PortTable ports_;
+    Journal journal_;
+    std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
+    std::map<std::string, std::uint32_t> inherited_scales_;
+    RunNumber next_run_;
+    RunNumber promised_runs_;         // the store knows that none below it may be given out again
+    std::set<RunNumber> live_;        // all but those that even KILL did not end
+    std::set<Member*> without_port_;  // wait for one to be released
+    std::deque<std::pair<std::uint16_t, std::string>> released_;  // to be looked at: is it free now?
+    TimePoint verify_at_ = TimePoint::max();
+    std::vector<Member*> left_;  // to be forgotten at the end of the turn
+    int depth_ = 0;              // of nested turns: the outermost one ends it
+    bool applied_ = false;
+    bool finishing_ = false;
+    bool finished_ = false;
+};
+
+}  // namespace pmctl

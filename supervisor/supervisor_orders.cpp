@@ -1,0 +1,196 @@
+// What is asked of the Supervisor from outside: a new configuration, and the orders of an operator.
+#include <algorithm>
+#include <utility>
+
+#include "supervisor/supervisor.hpp"
+
+namespace pmctl {
+
+std::map<std::string, Actual> Supervisor::actual() const {
+    std::map<std::string, Actual> found;
+    for (const auto& [id, instance] : roster_.instances()) {
+        Actual& entry = found[id];
+        entry.spec = instance.spec;
+        entry.replicas = static_cast<std::uint32_t>(
+            std::count_if(instance.members.begin(), instance.members.end(),
+                          [](const auto& each) { return !each->replica.leaving; }));
+    }
+    return found;
+}
+
+std::vector<PlanEntry> Supervisor::plan(const Config& config) const {
+    return reconcile(config, actual(), {});
+}
+
+std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
+    const Turn turn(*this, now);
+    const auto scales = std::exchange(inherited_scales_, {});
+    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
+    if (applied_) effects_.store({.kind = StoreWrite::Kind::ClearScales});
+
+    // First the whole structure, so that a gate finds what it asks for; then what follows from it.
+    for (const SpecPtr& spec : config.instances) {
+        Instance& instance = roster_.add_instance(spec);
+        instance.scale.reset();
+        if (const auto scale = scales.find(spec->id); scale != scales.end()) instance.scale = scale->second;
+    }
+    ports_.set_range(config.ports);
+    config_ = std::move(config);
+    roster_.link_dependents();
+    for (const PlanEntry& entry : plan) place(entry);
+    for (auto& [id, instance] : roster_.instances()) roster_.rename_members(instance);
+    for (const PlanEntry& entry : plan) carry_out(entry, now);
+    applied_ = true;
+    return plan;
+}
+
+// The replica that an entry is about is there, if only to be started by it.
+void Supervisor::place(const PlanEntry& entry) {
+    Instance* instance = roster_.find(entry.id);
+    if (instance == nullptr || roster_.find_member(*instance, entry.number) != nullptr) return;
+    if (entry.action == PlanAction::Stop) return;
+    Member& member = roster_.add_member(*instance, entry.number);
+    effects_.set_log_settings(member.log_name, instance->spec->policy.log);
+}
+
+void Supervisor::carry_out(const PlanEntry& entry, Now now) {
+    Instance* instance = roster_.find(entry.id);
+    Member* member = instance == nullptr ? nullptr : roster_.find_member(*instance, entry.number);
+    if (member == nullptr) return;
+    Replica& replica = member->replica;
+    const bool wanted_at_all = config_has(entry.id) && entry.number < instance->replicas();
+    if (!wanted_at_all) return remove_replica(*member, entry.reason, now);
+
+    const bool logs_changed = replica.spec->policy.log != instance->spec->policy.log;
+    if (logs_changed) effects_.set_log_settings(member->log_name, instance->spec->policy.log);
+    const bool was_leaving = std::exchange(replica.leaving, false);
+    handle(*member, NewSpec{instance->spec, entry.action == PlanAction::Replace}, now);
+    switch (entry.action) {
+        case PlanAction::Start: want_at_first(*member, now); break;
+        case PlanAction::Stop: handle(*member, StopReplica{entry.reason, holder_of(*member, {})}, now); break;
+        case PlanAction::Keep:
+            // New, but neither autostart nor an operator wants it; or it was about to leave.
+            if (replica.run == std::nullopt && replica.wanted_reason.empty()) want_at_first(*member, now);
+            if (was_leaving) want_at_first(*member, now);
+            break;
+        case PlanAction::Replace:
+        case PlanAction::Update: break;
+    }
+    // depends_on may have changed: what waited for something may not need to any longer.
+    if (replica.rest == Rest::Blocked && !has_live_run(replica)) handle(*member, MayStart{}, now);
+}
+
+// What the configuration and an operator's earlier word make of a replica that has just come into being.
+void Supervisor::want_at_first(Member& member, Now now) {
+    const InstanceSpec& spec = *member.replica.spec;
+    const auto intention = intentions_.find({spec.id, member.replica.number});
+    const bool told = intention != intentions_.end();
+    if (!spec.enabled) return handle(member, StopReplica{"enabled = false"}, now);
+    if (told && intention->second == Wanted::Stopped)
+        return handle(member, StopReplica{"stopped by an operator"}, now);
+    if (!told && spec.policy.on_demand) return handle(member, StopReplica{"on_demand = true"}, now);
+    if (!told && !spec.policy.autostart) return handle(member, StopReplica{"autostart = false"}, now);
+    handle(member, StartOrder{}, now);
+}
+
+void Supervisor::remove_replica(Member& member, const std::string& reason, Now now) {
+    member.replica.leaving = true;
+    handle(member, StopReplica{reason, holder_of(member, {})}, now);
+}
+
+void Supervisor::forget(Member& member) {
+    const std::string id = member.instance->id;
+    effects_.close_logs(member.log_name);
+    without_port_.erase(&member);
+    intentions_.erase({id, member.replica.number});
+    const bool last = member.instance->members.size() == 1 && !config_has(id);
+    roster_.remove(member);
+    if (!last) return;
+    effects_.store({.kind = StoreWrite::Kind::ForgetInstance, .intention = {.instance = id}});
+    roster_.link_dependents();
+}
+
+bool Supervisor::config_has(const std::string& id) const {
+    const auto place =
+        std::lower_bound(config_.instances.begin(), config_.instances.end(), id,
+                         [](const SpecPtr& spec, const std::string& name) { return spec->id < name; });
+    return place != config_.instances.end() && (*place)->id == id;
+}
+
+void Supervisor::remember_intention(const Member& member, Wanted wanted) {
+    const std::pair key{member.instance->id, member.replica.number};
+    const auto known = intentions_.find(key);
+    if (known != intentions_.end() && known->second == wanted) return;
+    intentions_[key] = wanted;
+    effects_.store({.kind = StoreWrite::Kind::SetIntention, .intention = {key.first, key.second, wanted}});
+}
+
+void Supervisor::start(Member& member, Now now) {
+    const Turn turn(*this, now);
+    remember_intention(member, Wanted::Running);
+    handle(member, StartOrder{"started by an operator"}, now);
+    release_holds(member, now);
+}
+
+void Supervisor::stop(const std::vector<Member*>& members, Now now) {
+    const Turn turn(*this, now);
+    const std::set<const Member*> together(members.begin(), members.end());
+    for (Member* member : members) {
+        remember_intention(*member, Wanted::Stopped);
+        handle(*member, StopReplica{"stopped by an operator", holder_of(*member, together)}, now);
+    }
+}
+
+void Supervisor::restart(Member& member, Now now) {
+    const Turn turn(*this, now);
+    remember_intention(member, Wanted::Running);
+    handle(member, RestartOrder{}, now);
+    release_holds(member, now);
+}
+
+void Supervisor::reset(Member& member, Now now) {
+    const Turn turn(*this, now);
+    handle(member, ResetOrder{}, now);
+}
+
+void Supervisor::signal(Member& member, int number, Now now) {
+    const Turn turn(*this, now);
+    effects_.signal(member.replica.run->number, number);
+    note(member.name, "command", "sent " + signal_name(number) + " as an operator asked", now);
+}
+
+void Supervisor::scale(Instance& instance, std::uint32_t replicas, Now now) {
+    const Turn turn(*this, now);
+    instance.scale = replicas;
+    effects_.store(
+        {.kind = StoreWrite::Kind::SetScale, .intention = {.instance = instance.id}, .number = replicas});
+    for (std::uint32_t number = 0; number < replicas; ++number) {
+        Member* member = roster_.find_member(instance, number);
+        const bool is_new = member == nullptr || std::exchange(member->replica.leaving, false);
+        if (member == nullptr) member = &roster_.add_member(instance, number);
+        if (!is_new) continue;
+        effects_.set_log_settings(member->log_name, instance.spec->policy.log);
+        want_at_first(*member, now);
+    }
+    roster_.rename_members(instance);
+    for (Member* member : roster_.members_from(instance, replicas)) {
+        remove_replica(*member, "scaled to " + std::to_string(replicas), now);
+    }
+}
+
+void Supervisor::finish(bool at_once, const std::string& reason, Now now) {
+    const Turn turn(*this, now);
+    if (!finishing_) note("", "supervisor", reason, now);
+    finishing_ = true;
+    std::vector<Member*> all;
+    for (auto& [id, instance] : roster_.instances()) {
+        for (const auto& member : instance.members) all.push_back(member.get());
+    }
+    const std::set<const Member*> together(all.begin(), all.end());
+    for (Member* member : all) {
+        const std::string holder = at_once ? "" : holder_of(*member, together);
+        handle(*member, StopReplica{"the supervisor stops", holder, at_once}, now);
+    }
+}
+
+}  // namespace pmctl

@@ -1,0 +1,93 @@
+// The Supervisor's dealings with ports: finding one for a start, giving it back, and looking whether it is
+// free then.
+#include <utility>
+
+#include "supervisor/supervisor.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// A stopped child's port is looked at a moment later, off the path of whoever waits for the stop, so many a
+// turn.
+constexpr Duration verify_after = std::chrono::milliseconds(200);
+constexpr int verified_a_turn = 16;
+
+std::string held_by(std::uint16_t port, const std::string& holder) {
+    return "port " + std::to_string(port) + " is held by " + (holder.empty() ? "another process" : holder);
+}
+
+}  // namespace
+
+// Sets member.port for the start that follows; false when there is none, and the replica has been told.
+bool Supervisor::find_port(Member& member, Now now) {
+    const ProcessSpec& process = member.replica.spec->process;
+    const PortWish& wish = process.port;
+    const bool suits = wish.kind == PortWish::Kind::Fixed
+                           ? member.port == wish.number
+                           : wish.kind == PortWish::Kind::Auto && ports_.in_range(member.port);
+    if (member.port != 0 && !suits) release_port(member, now);
+    if (wish.kind == PortWish::Kind::None) return true;
+
+    const auto is_free = [this](std::uint16_t port) { return effects_.port_state(port) == PortState::Free; };
+    const bool kept_open = process.socket_activation && member.port != 0 && member.listening;
+    if (member.port != 0 && (kept_open || is_free(member.port))) {
+        member.listening = process.socket_activation;
+        return true;
+    }
+    if (wish.kind == PortWish::Kind::Fixed) {
+        if (!ports_.reserve(wish.number, member.name)) {
+            handle(member, SpawnFailed{held_by(wish.number, "'" + ports_.held().at(wish.number) + "'"), true},
+                   now);
+            return false;
+        }
+        member.port = wish.number;
+        if (!is_free(wish.number)) {
+            handle(member, SpawnFailed{held_by(wish.number, effects_.port_holder(wish.number)), true}, now);
+            return false;
+        }
+    } else {
+        if (member.port != 0) release_port(member, now);
+        const auto port = ports_.take(member.name, is_free);
+        if (!port) {
+            without_port_.insert(&member);
+            const PortRange range = ports_.range();
+            handle(
+                member,
+                NoPort{"no free port in " + std::to_string(range.first) + "-" + std::to_string(range.last)},
+                now);
+            return false;
+        }
+        member.port = *port;
+    }
+    without_port_.erase(&member);
+    member.listening = process.socket_activation;
+    return true;
+}
+
+void Supervisor::release_port(Member& member, Now now) {
+    without_port_.erase(&member);
+    if (member.port == 0) return;
+    const std::uint16_t port = std::exchange(member.port, std::uint16_t{0});
+    if (std::exchange(member.listening, false)) effects_.close_listener(port);
+    ports_.release(port);
+    if (!finishing_) {
+        released_.emplace_back(port, member.name);
+        if (verify_at_ == TimePoint::max()) verify_at_ = now.steady + verify_after;
+    }
+    // One who waits for a port gets it. Ports outside the range are of use to nobody but their own instance.
+    if (!without_port_.empty() && ports_.in_range(port)) handle(**without_port_.begin(), MayStart{}, now);
+}
+
+// After a stop the port has to be free; who holds it is named.
+void Supervisor::verify_released_ports(Now now) {
+    for (int i = 0; i < verified_a_turn && !released_.empty(); ++i) {
+        const auto [port, name] = std::move(released_.front());
+        released_.pop_front();
+        if (ports_.held().contains(port) || effects_.port_state(port) == PortState::Free) continue;
+        note(name, "port", held_by(port, effects_.port_holder(port)) + " although its run has ended", now);
+    }
+    verify_at_ = released_.empty() ? TimePoint::max() : now.steady;
+}
+
+}  // namespace pmctl

@@ -1,0 +1,26 @@
+// What a TARGET means: an id, a replica (`web:1`), a group (`@web`) or a glob over names (`web-*`). Pure.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "shared/protocol.hpp"
+#include "shared/result.hpp"
+
+namespace pmctl {
+
+struct Instance;
+struct Member;
+
+// In the order of the names, each once. Error: NotFound naming each target that meets nothing, with the
+// nearest name. A group or a glob that meets nothing is an error too: a typo must not look like success.
+Result<std::vector<Member*>> resolve_targets(const std::map<std::string, Instance, std::less<>>& instances,
+                                             const Targets& targets, bool empty_is_all);
+
+// `*` any characters, `?` one, `[a-z]` and `[!a-z]` sets: glob(7), without a special role for dots and
+// slashes.
+bool matches_glob(std::string_view pattern, std::string_view text);
+
+}  // namespace pmctl
