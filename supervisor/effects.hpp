@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "shared/protocol.hpp"
 #include "shared/result.hpp"
 #include "shared/time.hpp"
 #include "supervisor/core/config.hpp"
@@ -134,6 +136,17 @@ class Effects {
     virtual void store(StoreWrite write) = 0;
     // What was stored is on disk when this returns: an intention is, before its command is answered.
     virtual void sync_store() = 0;
+
+    // Commands ask these; the Supervisor does not.
+    virtual Result<Config> load_config() = 0;  // Invalid: all problems, one a line
+    // `names`: as shown → log name. Nothing to tell after the cursor: no lines.
+    virtual Result<LogsReply> read_logs(const LogsRequest& request,
+                                        const std::vector<std::pair<std::string, std::string>>& names) = 0;
+    virtual std::string log_path(const std::string& log_name) = 0;
+    // The last `limit` stored events of this name, oldest first.
+    virtual std::vector<Event> history(const std::string& name, std::size_t limit) = 0;
+    // memory, cpu and tasks of `limits` are in force.
+    virtual bool has_cgroups() = 0;
 
     // In [0, 1): jitter and spreading.
     virtual double random() = 0;

@@ -125,6 +125,9 @@ struct FieldSource {
     std::uint32_t line = 0;  // from 1
 };
 
+// Of one instance: more than a machine of today has use for, and a typo's bound.
+constexpr std::uint32_t max_replicas = 1000;
+
 enum class Origin { Static, Admin, Both };
 
 // One configured instance, complete: every key has its value. Shared by its replicas, never changed.

@@ -1,0 +1,340 @@
+#include "supervisor/commands.hpp"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "supervisor/core/config_show.hpp"
+#include "supervisor/views.hpp"
+
+namespace pmctl {
+
+namespace {
+
+constexpr std::size_t events_a_reply = 1000;
+constexpr std::size_t story_length = 60;
+
+// "sets [supervisor] log_format" for what a reload cannot change in a running supervisor.
+std::vector<std::string> needs_a_restart(const Config& before, const Config& after) {
+    std::vector<std::string> warnings;
+    const auto compare = [&](const auto& old_value, const auto& new_value, const std::string& key) {
+        if (old_value == new_value) return;
+        warnings.push_back(key + " changed: in force from the supervisor's next start on");
+    };
+    compare(before.supervisor.runtime_dir, after.supervisor.runtime_dir, "[supervisor] runtime_dir");
+    compare(before.supervisor.state_dir, after.supervisor.state_dir, "[supervisor] state_dir");
+    compare(before.supervisor.log_level, after.supervisor.log_level, "[supervisor] log_level");
+    compare(before.supervisor.log_format, after.supervisor.log_format, "[supervisor] log_format");
+    compare(before.supervisor.socket_mode, after.supervisor.socket_mode, "[supervisor] socket_mode");
+    compare(before.supervisor.socket_group, after.supervisor.socket_group, "[supervisor] socket_group");
+    return warnings;
+}
+
+}  // namespace
+
+Commands::Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid)
+    : supervisor_(supervisor), effects_(effects), version_(std::move(version)), pid_(pid) {}
+
+std::optional<Result<Reply>> Commands::run(const Request& request, bool may_park, Now now) {
+    return std::visit([&](const auto& each) { return on(each, may_park, now); }, request);
+}
+
+Result<std::vector<Member*>> Commands::concerned(const Targets& targets) const {
+    if (supervisor_.finishing()) return fail("the supervisor is stopping");
+    auto members = supervisor_.roster().resolve(targets, false);
+    if (members) std::erase_if(*members, [](const Member* each) { return each->replica.leaving; });
+    return members;
+}
+
+std::vector<Member*> Commands::still_there(const Targets& targets) const {
+    if (auto all = supervisor_.roster().resolve(targets, true)) return *all;
+    std::vector<Member*> found;
+    for (const std::string& name : targets.names) {
+        const auto some = supervisor_.roster().resolve(Targets{{name}, false}, true);
+        if (some) found.insert(found.end(), some->begin(), some->end());
+    }
+    return found;
+}
+
+ActionReply Commands::action_reply(const std::vector<Member*>& members) const {
+    ActionReply reply;
+    for (const Member* member : members) {
+        const Replica& replica = member->replica;
+        reply.items.push_back({member->name, replica.run ? replica.run->number : 0, ""});
+    }
+    return reply;
+}
+
+ActionReply Commands::done(ActionReply reply) {
+    effects_.sync_store();
+    reply.generation = supervisor_.roster().generation();
+    return reply;
+}
+
+Commands::Answer Commands::on(const HelloRequest&, bool, Now) {
+    return HelloReply{protocol_version, version_, pid_, supervisor_.config().path};
+}
+
+Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now now) {
+    const Roster& roster = supervisor_.roster();
+    const bool follows = request.since != 0 && !roster.forgot_since(request.since);
+    StatusReply reply;
+    reply.generation = roster.generation();
+    if (supervisor_.finishing()) reply.notice = "the supervisor is stopping";
+    const bool cgroups = effects_.has_cgroups();
+    if (!follows) {
+        auto members =
+            request.since != 0 ? still_there(request.targets) : roster.resolve(request.targets, true);
+        if (!members) return tl::unexpected(members.error());
+        for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
+        return reply;
+    }
+    const std::vector<const Member*> changed = roster.changed_since(request.since);
+    reply.gone = roster.gone_since(request.since);
+    if (!changed.empty()) {
+        std::vector<Member*> wanted = still_there(request.targets);
+        std::sort(wanted.begin(), wanted.end());
+        for (const Member* each : changed) {
+            if (std::binary_search(wanted.begin(), wanted.end(), each)) {
+                reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
+            }
+        }
+    }
+    if (reply.rows.empty() && reply.gone.empty() && may_park) return std::nullopt;
+    return reply;
+}
+
+Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
+    const auto members = supervisor_.roster().resolve(Targets{{request.name}, false}, false);
+    if (!members) return tl::unexpected(members.error());
+    const Member& member = *members->front();
+    const InstanceSpec& spec = *(member.replica.run_spec ? member.replica.run_spec : member.replica.spec);
+    DescribeReply reply;
+    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
+    reply.command = spec.process.command;
+    reply.working_dir = spec.process.working_dir;
+    reply.next_action = next_of(member.replica, now);
+    reply.description = member.replica.spec->policy.description;
+    reply.log_path = effects_.log_path(member.log_name);
+    reply.hints = hints_for(member);
+    return reply;
+}
+
+Commands::Answer Commands::on(const StartRequest& request, bool, Now now) {
+    const auto members = concerned(request.targets);
+    if (!members) return tl::unexpected(members.error());
+    for (const Member* each : *members) {
+        if (!each->replica.spec->enabled) {
+            return fail("'" + each->name +
+                        "' is disabled: set enabled = true in its configuration and reload");
+        }
+    }
+    const std::vector<Member*> all = with_dependencies(*members);
+    ActionReply reply = action_reply(all);
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        const bool asked = std::find(members->begin(), members->end(), all[i]) != members->end();
+        const bool up = has_live_run(all[i]->replica) && all[i]->replica.wanted == Wanted::Running;
+        if (up) reply.items[i].note = "was running already";
+        if (!asked) reply.items[i].note = "needed by another";
+        if (asked || all[i]->replica.wanted == Wanted::Stopped) supervisor_.start(*all[i], now);
+    }
+    std::erase_if(reply.items, [&](const ActionReply::Item& item) {
+        return item.note == "needed by another" && item.run != 0;
+    });
+    return done(std::move(reply));
+}
+
+Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
+    const auto members = concerned(request.targets);
+    if (!members) return tl::unexpected(members.error());
+    ActionReply reply = action_reply(*members);
+    for (std::size_t i = 0; i < members->size(); ++i) {
+        if (!has_live_run((*members)[i]->replica)) reply.items[i].note = "was not running";
+    }
+    supervisor_.stop(*members, now);
+    return done(std::move(reply));
+}
+
+Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
+    const auto members = concerned(request.targets);
+    if (!members) return tl::unexpected(members.error());
+    for (const Member* each : *members) {
+        if (!each->replica.spec->enabled) return fail("'" + each->name + "' is disabled");
+    }
+    ActionReply reply = action_reply(*members);
+    for (Member* each : *members) supervisor_.restart(*each, now);
+    return done(std::move(reply));
+}
+
+Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
+    if (supervisor_.finishing()) return fail("the supervisor is stopping");
+    auto config = effects_.load_config();
+    if (!config) return tl::unexpected(config.error());
+    ReloadReply reply;
+    reply.warnings = needs_a_restart(supervisor_.config(), *config);
+    const auto plan = dry_run ? supervisor_.plan(*config) : supervisor_.apply(std::move(*config), now);
+    for (const PlanEntry& entry : plan) {
+        reply.changes.push_back({entry.name, std::string(to_text(entry.action)), entry.reason});
+        if (dry_run || entry.action == PlanAction::Keep) continue;
+        supervisor_.note(entry.name, "config", reply.changes.back().action + ": " + entry.reason, now);
+    }
+    if (!dry_run) effects_.sync_store();
+    reply.generation = supervisor_.roster().generation();
+    return reply;
+}
+
+Commands::Answer Commands::on(const ReloadRequest& request, bool, Now now) {
+    auto reply = reload(request.dry_run, now);
+    if (!reply) return tl::unexpected(reply.error());
+    return std::move(*reply);
+}
+
+Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
+    auto members = supervisor_.roster().resolve(request.targets, true);
+    if (!members && request.cursor.empty()) return tl::unexpected(members.error());
+    if (!members) members = still_there(request.targets);
+    std::vector<std::pair<std::string, std::string>> names;
+    for (const Member* each : *members) names.emplace_back(each->name, each->log_name);
+    auto reply = effects_.read_logs(request, names);
+    if (!reply) return tl::unexpected(reply.error());
+    if (reply->lines.empty() && reply->warnings.empty() && !reply->more && may_park) return std::nullopt;
+    return std::move(*reply);
+}
+
+Commands::Answer Commands::on(const EventsRequest& request, bool may_park, Now) {
+    std::set<std::string> names;
+    if (!request.targets.names.empty() && !request.targets.all) {
+        auto members = supervisor_.roster().resolve(request.targets, true);
+        if (!members && request.cursor == 0) return tl::unexpected(members.error());
+        if (!members) members = still_there(request.targets);
+        for (const Member* each : *members) {
+            names.insert(each->name);
+            names.insert(each->instance->id);
+        }
+        names.insert(request.targets.names.begin(), request.targets.names.end());
+    }
+    const Journal& journal = supervisor_.journal();
+    const bool from_the_end = request.cursor == 0 && request.lines;
+    const std::size_t limit =
+        std::min<std::size_t>(from_the_end ? *request.lines : events_a_reply, events_a_reply);
+    const auto found = journal.after(request.cursor, limit, from_the_end, [&](const Event& event) {
+        return names.empty() || names.contains(event.name);
+    });
+    EventsReply reply;
+    for (const Event* event : found) reply.events.push_back(row_of(*event));
+    // What was left out by the filter is passed over; what did not fit comes with the next request.
+    reply.cursor = found.size() == limit && !from_the_end ? found.back()->number : journal.last_number();
+    if (reply.events.empty() && request.cursor != 0 && may_park) return std::nullopt;
+    return reply;
+}
+
+Commands::Answer Commands::on(const WhyRequest& request, bool, Now now) {
+    const auto members = supervisor_.roster().resolve(Targets{{request.name}, false}, false);
+    if (!members) return tl::unexpected(members.error());
+    const Member& member = *members->front();
+    WhyReply reply;
+    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
+    reply.next = next_of(member.replica, now);
+    std::map<std::uint64_t, EventRow> story;
+    for (const Event& event : effects_.history(member.name, story_length))
+        story[event.number] = row_of(event);
+    const auto is_its = [&](const Event& event) { return event.name == member.name; };
+    for (const Event* event : supervisor_.journal().after(0, story_length, true, is_its)) {
+        story[event->number] = row_of(*event);
+    }
+    for (auto& [number, event] : story) reply.story.push_back(std::move(event));
+    if (reply.story.size() > story_length)
+        reply.story.erase(reply.story.begin(), reply.story.end() - story_length);
+    return reply;
+}
+
+Commands::Answer Commands::on(const ConfigRequest& request, bool, Now) {
+    auto values = show_config(supervisor_.config(), request.id, request.show_secrets);
+    if (!values) return tl::unexpected(values.error());
+    return ConfigReply{std::move(*values)};
+}
+
+Commands::Answer Commands::on(const PortsRequest&, bool, Now) {
+    return ports_of(supervisor_);
+}
+
+Commands::Answer Commands::on(const ScaleRequest& request, bool, Now now) {
+    if (supervisor_.finishing()) return fail("the supervisor is stopping");
+    Targets targets;
+    for (const auto& [id, replicas] : request.replicas) {
+        const Instance* instance = supervisor_.roster().find(id);
+        if (instance == nullptr || !supervisor_.roster().resolve(Targets{{id}, false}, false)) {
+            return tl::unexpected(supervisor_.roster().resolve(Targets{{id}, false}, false).error());
+        }
+        if (replicas > max_replicas) {
+            return fail(ErrorKind::Invalid, "'" + id + "': " + std::to_string(replicas) +
+                                                " replicas, at most " + std::to_string(max_replicas) +
+                                                " are allowed");
+        }
+        if (replicas > 1 && instance->spec->process.port.kind == PortWish::Kind::Fixed) {
+            return fail(ErrorKind::Invalid, "'" + id + "' has the fixed port " +
+                                                std::to_string(instance->spec->process.port.number) +
+                                                ": it can have one replica");
+        }
+        targets.names.push_back(id);
+    }
+    const auto before = supervisor_.roster().resolve(targets, true);
+    for (const auto& [id, replicas] : request.replicas)
+        supervisor_.scale(*supervisor_.roster().find(id), replicas, now);
+    return done(action_reply(still_there(targets)));
+}
+
+Commands::Answer Commands::on(const SignalRequest& request, bool, Now now) {
+    const auto number = signal_number(request.signal);
+    if (!number)
+        return fail(ErrorKind::Invalid,
+                    "'" + request.signal + "' is no signal: say HUP, SIGHUP or 1, for example");
+    const auto members = concerned(request.targets);
+    if (!members) return tl::unexpected(members.error());
+    std::string idle;
+    for (const Member* each : *members) {
+        if (!has_live_run(each->replica)) idle += (idle.empty() ? "'" : ", '") + each->name + "'";
+    }
+    if (!idle.empty()) return fail("no process to signal: " + idle + " not running");
+    for (Member* each : *members) supervisor_.signal(*each, *number, now);
+    return done(action_reply(*members));
+}
+
+Commands::Answer Commands::on(const ResetRequest& request, bool, Now now) {
+    const auto members = concerned(request.targets);
+    if (!members) return tl::unexpected(members.error());
+    ActionReply reply = action_reply(*members);
+    for (Member* each : *members) supervisor_.reset(*each, now);
+    return done(std::move(reply));
+}
+
+Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {
+    std::vector<Member*> live = still_there({});
+    std::erase_if(live, [](const Member* each) { return !has_live_run(each->replica); });
+    ActionReply reply = action_reply(live);
+    supervisor_.finish(request.now, "stopping everything: asked by `pmctl down`", now);
+    reply.generation = supervisor_.roster().generation();
+    return reply;
+}
+
+// Those asked for, and before them what they depend on.
+std::vector<Member*> Commands::with_dependencies(const std::vector<Member*>& members) const {
+    std::vector<Member*> all;
+    std::set<std::string> seen;
+    const auto visit = [&](const auto& self, Instance& instance, const std::vector<Member*>& those) -> void {
+        for (const std::string& id : instance.spec->policy.depends_on) {
+            Instance* needed = supervisor_.roster().find(id);
+            if (needed == nullptr || !seen.insert(id).second) continue;
+            std::vector<Member*> replicas;
+            for (const auto& each : needed->members) replicas.push_back(each.get());
+            self(self, *needed, replicas);
+        }
+        for (Member* each : those) {
+            if (std::find(all.begin(), all.end(), each) == all.end()) all.push_back(each);
+        }
+    };
+    for (Member* member : members) visit(visit, *member->instance, {member});
+    return all;
+}
+
+}  // namespace pmctl

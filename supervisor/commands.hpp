@@ -1,0 +1,58 @@
+// Request → Reply, one function a command; every door (nng now, HTTP later) calls run. Who may ask is the
+// door's.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "shared/protocol.hpp"
+#include "supervisor/effects.hpp"
+#include "supervisor/supervisor.hpp"
+
+namespace pmctl {
+
+class Commands {
+  public:
+    Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid);
+
+    // Nothing: there is nothing to say yet and `may_park`; ask again when the generation has changed, an
+    // event came or a log was written, and with `may_park` = false when the request's time is up.
+    std::optional<Result<Reply>> run(const Request& request, bool may_park, Now now);
+    // Also SIGHUP's.
+    Result<ReloadReply> reload(bool dry_run, Now now);
+
+  private:
+    using Answer = std::optional<Result<Reply>>;
+
+    Answer on(const HelloRequest&, bool, Now);
+    Answer on(const StatusRequest& request, bool may_park, Now now);
+    Answer on(const DescribeRequest& request, bool, Now now);
+    Answer on(const StartRequest& request, bool, Now now);
+    Answer on(const StopRequest& request, bool, Now now);
+    Answer on(const RestartRequest& request, bool, Now now);
+    Answer on(const ReloadRequest& request, bool, Now now);
+    Answer on(const LogsRequest& request, bool may_park, Now);
+    Answer on(const EventsRequest& request, bool may_park, Now);
+    Answer on(const WhyRequest& request, bool, Now now);
+    Answer on(const ConfigRequest& request, bool, Now);
+    Answer on(const PortsRequest&, bool, Now);
+    Answer on(const ScaleRequest& request, bool, Now now);
+    Answer on(const SignalRequest& request, bool, Now now);
+    Answer on(const ResetRequest& request, bool, Now now);
+    Answer on(const DownRequest& request, bool, Now now);
+
+    // The targets of a command that changes something; refused while the supervisor stops.
+    Result<std::vector<Member*>> concerned(const Targets& targets) const;
+    // What is there of them now: a target that is gone is no error for one who follows.
+    std::vector<Member*> still_there(const Targets& targets) const;
+    std::vector<Member*> with_dependencies(const std::vector<Member*>& members) const;
+    ActionReply action_reply(const std::vector<Member*>& members) const;
+    ActionReply done(ActionReply reply);
+
+    Supervisor& supervisor_;
+    Effects& effects_;
+    std::string version_;
+    int pid_;
+};
+
+}  // namespace pmctl

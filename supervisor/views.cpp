@@ -1,0 +1,169 @@
+#include "supervisor/views.hpp"
+
+#include <algorithm>
+
+#include "shared/size.hpp"
+#include "supervisor/core/backoff.hpp"
+
+namespace pmctl {
+
+namespace {
+
+std::string_view to_text(Origin origin) {
+    switch (origin) {
+        case Origin::Static: return "static";
+        case Origin::Admin: return "admin";
+        case Origin::Both: return "both";
+    }
+    return "";
+}
+
+ExitText exit_text(const ExitStatus& status) {
+    switch (status.kind) {
+        case ExitStatus::Kind::Code: return {status.value, ""};
+        case ExitStatus::Kind::Signal: return {std::nullopt, signal_name(status.value)};
+        case ExitStatus::Kind::Unknown: return {};
+    }
+    return {};
+}
+
+std::map<std::string, std::string> limits_in_force(const LimitSettings& limits, bool cgroups) {
+    std::map<std::string, std::string> found;
+    if (limits.open_files != 0) found["open_files"] = std::to_string(limits.open_files);
+    if (limits.core_size) found["core_size"] = format_size(*limits.core_size);
+    if (!cgroups) return found;
+    if (limits.memory != 0) found["memory"] = format_size(limits.memory);
+    if (limits.cpu > 0) {
+        std::string cores = std::to_string(limits.cpu);
+        cores.erase(cores.find_last_not_of('0') + 1);
+        if (cores.ends_with('.')) cores.pop_back();
+        found["cpu"] = cores;
+    }
+    if (limits.tasks != 0) found["tasks"] = std::to_string(limits.tasks);
+    return found;
+}
+
+Outlook of_blocked(const Supervisor& supervisor, const Member& member) {
+    for (const std::string& id : member.replica.spec->policy.depends_on) {
+        const Instance* needed = supervisor.roster().find(id);
+        if (needed == nullptr) return Outlook::Stuck;
+        for (const auto& other : needed->members) {
+            if (other->replica.wanted == Wanted::Stopped && !other->replica.leaving) return Outlook::Stuck;
+            if (outlook_of(supervisor, *other) == Outlook::Stuck) return Outlook::Stuck;
+        }
+    }
+    return Outlook::Pending;
+}
+
+Outlook of_live(const Replica& replica) {
+    const bool failed = replica.run->phase == Phase::Failed;
+    if (replica.wanted == Wanted::Stopped) return failed ? Outlook::Stuck : Outlook::Pending;
+    if (failed || replica.run->phase == Phase::Unhealthy) return Outlook::Stuck;
+    return replica.run->phase == Phase::Running && !runs_old_spec(replica) ? Outlook::Settled
+                                                                           : Outlook::Pending;
+}
+
+}  // namespace
+
+Outlook outlook_of(const Supervisor& supervisor, const Member& member) {
+    const Replica& replica = member.replica;
+    if (has_live_run(replica)) return of_live(replica);
+    if (replica.wanted == Wanted::Stopped || completed(replica)) return Outlook::Settled;
+    switch (replica.rest) {
+        case Rest::AtRest:
+        case Rest::NoPort: return Outlook::Stuck;
+        case Rest::Waiting: return replica.rest_phase == Phase::Failed ? Outlook::Stuck : Outlook::Pending;
+        case Rest::Blocked: return of_blocked(supervisor, member);
+    }
+    return Outlook::Pending;
+}
+
+StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroups, Now now) {
+    const Replica& replica = member.replica;
+    const InstanceSpec& spec = *replica.spec;
+    StatusRow row;
+    row.name = member.name;
+    row.instance = spec.id;
+    row.app = spec.app;
+    row.group = spec.policy.group;
+    row.origin = to_text(spec.origin);
+    row.wanted = replica.wanted == Wanted::Running ? "running" : "stopped";
+    row.state = to_text(phase_of(replica));
+    row.reason = reason_of(replica, now);
+    row.hostnames = spec.hostnames;
+    row.restarts = replica.restarts;
+    row.change = member.change;
+    row.outlook = outlook_of(supervisor, member);
+    if (member.port != 0) row.port = member.port;
+    if (replica.run) {
+        const Run& run = *replica.run;
+        row.run = run.number;
+        if (run.exit) row.exit_status = exit_text(*run.exit);
+        if (run.last_check) {
+            const CheckResult& result = run.last_check->result;
+            row.health =
+                HealthRow{result.ok, run.last_check->at, result.latency, run.streak.bad, result.error};
+        }
+    }
+    if (has_live_run(replica)) {
+        row.pid = replica.run->pid;
+        row.started_at = replica.run->started_at;
+        row.uptime = now.steady - replica.run->started;
+        row.limits = limits_in_force(replica.run_spec->process.limits, cgroups);
+    } else if (replica.next_start != TimePoint::max()) {
+        row.next_start_at = replica.next_start_at;
+    }
+    if (runs_old_spec(replica)) row.spec = "stale";
+    return row;
+}
+
+std::vector<std::pair<std::string, std::string>> hints_for(const Member& member) {
+    const Replica& replica = member.replica;
+    std::vector<std::pair<std::string, std::string>> hints;
+    const auto hint = [&](const std::string& command, const std::string& why) {
+        hints.emplace_back("pmctl " + command + " " + member.name, why);
+    };
+    switch (phase_of(replica)) {
+        case Phase::Failed:
+            hint("why", "what happened, in order");
+            hint("logs -n 50", "what it said");
+            if (circuit_open(replica.failures, replica.spec->policy.restart))
+                hint("reset", "close the circuit and start it");
+            break;
+        case Phase::Unhealthy:
+        case Phase::Starting:
+            hint("logs -f", "what it says");
+            hint("why", "what happened, in order");
+            break;
+        case Phase::Stopped:
+            if (replica.wanted == Wanted::Stopped) hint("start", "start it");
+            if (replica.rest == Rest::Blocked) hint("why", "what it waits for");
+            break;
+        case Phase::Running:
+            if (runs_old_spec(replica)) hint("restart", "run what is configured");
+            break;
+        case Phase::Unknown:
+        case Phase::Stopping: break;
+    }
+    return hints;
+}
+
+EventRow row_of(const Event& event) {
+    return {event.number, event.at, event.name, event.kind, event.text};
+}
+
+PortsReply ports_of(const Supervisor& supervisor) {
+    const PortTable& table = supervisor.ports();
+    PortsReply reply{table.range().first, table.range().last, table.free_in_range(), {}};
+    for (const auto& [id, instance] : supervisor.roster().instances()) {
+        for (const auto& member : instance.members) {
+            if (member->port == 0) continue;
+            reply.ports.push_back({member->port, member->name, member->listening ? "listening" : "used"});
+        }
+    }
+    std::sort(reply.ports.begin(), reply.ports.end(),
+              [](const PortRow& a, const PortRow& b) { return a.port < b.port; });
+    return reply;
+}
+
+}  // namespace pmctl
