@@ -18,12 +18,13 @@
 
 namespace pmctl {
 
-// One key that a file sets, its value of the right type and allowed.
+// One key that a file sets.
 struct Field {
     const Setting* setting = nullptr;
     std::string variable;  // of "env": which one; else ""
     Value value;
     Position at;
+    bool valid = true;  // false: a problem is known, the value does not count
 };
 
 // [defaults], one [apps.NAME] or one [instances.ID].

@@ -296,11 +296,15 @@ class FileReader {
                 if (const std::string near = nearest(text->get(), choices); !near.empty())
                     allowed += "; did you mean \"" + near + "\"?";
             }
-            return wrong(node, full, allowed);
+            wrong(node, full, allowed);
+        } else if (has_nul(*value)) {
+            problem(at(node), "'" + full + "' has a NUL character in it");
+            value.reset();
+        } else {
+            resolve(*value, setting.path, folder_);
         }
-        if (has_nul(*value)) return problem(at(node), "'" + full + "' has a NUL character in it");
-        resolve(*value, setting.path, folder_);
-        fields.push_back({&setting, "", std::move(*value), at(key)});
+        const bool valid = good && value;
+        fields.push_back({&setting, "", valid ? std::move(*value) : Value(), at(key), valid});
     }
 
     std::uint32_t file_;
@@ -318,6 +322,7 @@ ParsedFile parse_config(std::string_view text, const std::string& path, std::uin
     out.layer.path = path;
     text = without_bom(text);
     if (auto fault = find_text_fault(text)) {
+        out.complete = false;
         out.problems.push_back({path, fault->line, fault->column, std::move(fault->message)});
         return out;
     }
@@ -325,6 +330,7 @@ ParsedFile parse_config(std::string_view text, const std::string& path, std::uin
         FileReader(file, role, out).read(toml::parse(text));
     } catch (const toml::parse_error& error) {
         const auto where = error.source().begin;
+        out.complete = false;
         out.problems.push_back({path, static_cast<std::uint32_t>(where.line),
                                 static_cast<std::uint32_t>(where.column), std::string(error.description())});
     }

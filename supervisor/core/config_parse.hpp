@@ -20,6 +20,7 @@ enum class FileRole {
 struct ParsedFile {
     Layer layer;
     std::vector<Problem> problems;
+    bool complete = true;  // false: nothing of the text is known, since it could not be parsed at all
 };
 
 // `path`: absolute; relative paths in the text resolve against its folder. `file`: the index that positions
