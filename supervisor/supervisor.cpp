@@ -119,6 +119,10 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
         roster_.touch(member);
         if (after.phase != before.phase || after.run != before.run || after.rest != before.rest) {
             tell_change(member, before.phase, now);
+        } else if (after.ok != before.ok && member.replica.run->was_healthy &&
+                   member.replica.run->streak.bad <= 1) {
+            // The first failed check, and the first good one after it: the rest of a streak is in the reason.
+            remember(member, "check", after.ok ? "check good again" : "check failed: " + after.error, now);
         }
     }
     roster_.schedule(member, next_deadline(member.replica));
@@ -147,8 +151,12 @@ void Supervisor::tell_change(Member& member, Phase before, Now now) {
     }
     const bool bad = after == Phase::Failed || after == Phase::Unhealthy;
     spdlog::log(bad ? spdlog::level::warn : spdlog::level::info, "'{}': {}", member.name, text);
-    effects_.store({.kind = StoreWrite::Kind::AppendEvent,
-                    .event = journal_.add(now.wall, member.name, "state", std::move(text))});
+    remember(member, "state", std::move(text), now);
+}
+
+void Supervisor::remember(const Member& member, const char* kind, std::string text, Now now) {
+    const Event& event = journal_.add(now.wall, member.name, kind, std::move(text));
+    effects_.store({.kind = StoreWrite::Kind::AppendEvent, .event = event});
 }
 
 void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {

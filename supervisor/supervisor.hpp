@@ -87,6 +87,7 @@ class Supervisor {
 
     void handle(Member& member, const ReplicaEvent& event, Now now);
     void tell_change(Member& member, Phase before, Now now);
+    void remember(const Member& member, const char* kind, std::string text, Now now);
     void carry_out(Member& member, const Actions& actions, Now now);
     void end_turn(Now now);
 

@@ -1,0 +1,64 @@
+// One stream of one instance: the FIFO that its processes write into, and the supervisor's end of it. The
+// processes hold it open for reading and writing themselves, so a dead supervisor costs them neither SIGPIPE
+// nor output.
+//
+// Look first, consume after: what is in the FIFO is duplicated by tee(2), written to the log, and taken out
+// of the FIFO only then. A kill between the two repeats some lines and loses none.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "shared/result.hpp"
+#include "shared/time.hpp"
+#include "supervisor/io/cri_format.hpp"
+#include "supervisor/io/log_file.hpp"
+
+namespace pmctl {
+
+// What all pipes share, since one is pumped at a time: buffers and the private pipe that tee fills.
+class LogScratch {
+  public:
+    static constexpr std::size_t read_size = std::size_t{64} << 10;
+
+    static Result<std::unique_ptr<LogScratch>> make();
+    ~LogScratch();
+    LogScratch(const LogScratch&) = delete;
+    LogScratch& operator=(const LogScratch&) = delete;
+
+  private:
+    friend class LogPipe;
+    LogScratch() = default;
+
+    int pipe_[2] = {-1, -1};
+    int nowhere_ = -1;  // /dev/null
+    std::vector<char> raw_;
+    std::string lines_;
+};
+
+class LogPipe {
+  public:
+    // Makes the FIFO (0600) where there is none. Error: Failed with the step and the path.
+    static Result<LogPipe> open(std::string path, LogStream stream);
+    ~LogPipe();
+    LogPipe(LogPipe&& other) noexcept;
+    LogPipe& operator=(LogPipe&&) = delete;
+
+    int fd() const { return fd_; }
+    // For a new process; the caller's to close.
+    Result<int> child_end() const;
+    // Moves at most `budget` bytes into `file`; how many it were. On error nothing of what failed was taken
+    // out.
+    Result<std::size_t> pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now);
+    void remove();  // the FIFO itself
+
+  private:
+    LogPipe(std::string path, LogStream stream, int fd) : path_(std::move(path)), stream_(stream), fd_(fd) {}
+
+    std::string path_;
+    LogStream stream_;
+    int fd_;
+};
+
+}  // namespace pmctl

@@ -1,0 +1,187 @@
+#include "supervisor/io/logs.hpp"
+
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace pmctl {
+
+namespace {
+
+// While a disk takes nothing: the next try, twice as late each time.
+constexpr Duration first_retry = std::chrono::milliseconds(100);
+constexpr Duration longest_retry = std::chrono::seconds(5);
+// A run that has ended left at most what its FIFOs hold: 64 KiB each, 1 MiB where somebody enlarged them.
+constexpr std::size_t drain_share = std::size_t{1} << 20;
+
+Result<void> make_folder(const std::string& folder) {
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    if (error) return fail("mkdir '" + folder + "': " + error.message());
+    std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
+    return {};
+}
+
+}  // namespace
+
+struct Logs::Entry {
+    Entry(Logs& owner, std::string log_name, LogPipe out_pipe, LogPipe err_pipe, const LogSettings& settings)
+        : logs(owner),
+          name(std::move(log_name)),
+          out(std::move(out_pipe)),
+          err(std::move(err_pipe)),
+          file(owner.folder_of(name), settings) {}
+
+    Logs& logs;
+    std::string name;
+    LogPipe out;
+    LogPipe err;
+    LogFile file;
+    bool blocked = false;
+};
+
+Logs::Logs(Loop& loop, std::string fifo_folder, std::string log_folder, Hooks hooks)
+    : loop_(loop),
+      fifo_folder_(std::move(fifo_folder)),
+      log_folder_(std::move(log_folder)),
+      hooks_(std::move(hooks)),
+      retry_(loop, [this] { retry(); }) {}
+
+Result<std::unique_ptr<Logs>> Logs::make(Loop& loop, std::string fifo_folder, std::string log_folder,
+                                         Hooks hooks) {
+    for (const std::string& folder : {fifo_folder, log_folder}) {
+        if (auto made = make_folder(folder); !made) return tl::unexpected(made.error());
+    }
+    auto scratch = LogScratch::make();
+    if (!scratch) return tl::unexpected(scratch.error());
+    std::unique_ptr<Logs> logs(
+        new Logs(loop, std::move(fifo_folder), std::move(log_folder), std::move(hooks)));
+    logs->scratch_ = std::move(*scratch);
+    return logs;
+}
+
+Logs::~Logs() {
+    for (auto& [name, entry] : entries_) {
+        loop_.unwatch(entry->out.fd());
+        loop_.unwatch(entry->err.fd());
+    }
+}
+
+Result<void> Logs::watch(Entry& entry, std::uint32_t events) {
+    Entry* at = &entry;
+    auto out =
+        loop_.watch(entry.out.fd(), events, [at](std::uint32_t) { at->logs.pump(*at, at->out, share); });
+    if (!out) return out;
+    auto err =
+        loop_.watch(entry.err.fd(), events, [at](std::uint32_t) { at->logs.pump(*at, at->err, share); });
+    if (!err) loop_.unwatch(entry.out.fd());
+    return err;
+}
+
+Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSettings& settings) {
+    if (const auto known = entries_.find(log_name); known != entries_.end()) return known->second.get();
+    auto out = LogPipe::open(fifo_folder_ + "/" + log_name + ".out", LogStream::Out);
+    if (!out) return tl::unexpected(out.error());
+    auto err = LogPipe::open(fifo_folder_ + "/" + log_name + ".err", LogStream::Err);
+    if (!err) return tl::unexpected(err.error());
+    auto entry = std::make_unique<Entry>(*this, log_name, std::move(*out), std::move(*err), settings);
+    if (auto watched = watch(*entry, EPOLLIN); !watched) return tl::unexpected(watched.error());
+    return (entries_[log_name] = std::move(entry)).get();
+}
+
+Result<Logs::ChildEnds> Logs::open_for(const std::string& log_name, const LogSettings& settings) {
+    auto entry = entry_for(log_name, settings);
+    if (!entry) return tl::unexpected(entry.error());
+    const auto out = (*entry)->out.child_end();
+    if (!out) return tl::unexpected(out.error());
+    const auto err = (*entry)->err.child_end();
+    if (!err) {
+        ::close(*out);
+        return tl::unexpected(err.error());
+    }
+    return ChildEnds{*out, *err};
+}
+
+void Logs::set(const std::string& log_name, const LogSettings& settings) {
+    if (const auto known = entries_.find(log_name); known != entries_.end())
+        known->second->file.set(settings);
+}
+
+void Logs::drain(const std::string& log_name) {
+    const auto known = entries_.find(log_name);
+    if (known == entries_.end() || known->second->blocked) return;
+    Entry& entry = *known->second;
+    pump(entry, entry.out, drain_share);
+    if (!entry.blocked) pump(entry, entry.err, drain_share);
+}
+
+void Logs::close(const std::string& log_name) {
+    drain(log_name);
+    const auto known = entries_.find(log_name);
+    if (known == entries_.end()) return;
+    Entry& entry = *known->second;
+    loop_.unwatch(entry.out.fd());
+    loop_.unwatch(entry.err.fd());
+    entry.out.remove();
+    entry.err.remove();
+    std::erase(blocked_, &entry);
+    entries_.erase(known);
+}
+
+void Logs::pump(Entry& entry, LogPipe& pipe, std::size_t budget) {
+    const auto moved = pipe.pump(entry.file, *scratch_, budget, Loop::now().wall);
+    if (!moved) return failed(entry, moved.error().message);
+    if (*moved > 0) tell_written();
+}
+
+// Nothing was lost: it waits in the FIFO, and the program that writes waits with it.
+void Logs::failed(Entry& entry, const std::string& reason) {
+    if (entry.blocked) return;
+    entry.blocked = true;
+    for (const int fd : {entry.out.fd(), entry.err.fd()}) {
+        // Without events there would still be EPOLLHUP; there is none, since we hold the FIFO ourselves.
+        if (!loop_.rewatch(fd, 0)) loop_.unwatch(fd);
+    }
+    blocked_.push_back(&entry);
+    hooks_.trouble(entry.name, reason + "; its output waits until that works again");
+    if (blocked_.size() == 1) {
+        retry_delay_ = first_retry;
+        retry_.set(Loop::now().steady + retry_delay_);
+    }
+}
+
+void Logs::retry() {
+    const std::vector<Entry*> waiting = std::exchange(blocked_, {});
+    for (Entry* entry : waiting) {
+        const auto out = entry->out.pump(entry->file, *scratch_, share, Loop::now().wall);
+        const bool works =
+            out && entry->err.pump(entry->file, *scratch_, share, Loop::now().wall).has_value();
+        if (!works) {
+            blocked_.push_back(entry);
+            continue;
+        }
+        entry->blocked = false;
+        for (const int fd : {entry->out.fd(), entry->err.fd()}) {
+            if (!loop_.rewatch(fd, EPOLLIN)) failed(*entry, "epoll_ctl");
+        }
+        hooks_.trouble(entry->name, "its log can be written again");
+        tell_written();
+    }
+    if (blocked_.empty()) return;
+    retry_delay_ = std::min(retry_delay_ * 2, longest_retry);
+    retry_.set(Loop::now().steady + retry_delay_);
+}
+
+void Logs::tell_written() {
+    if (std::exchange(written_, true)) return;
+    loop_.later([this] {
+        written_ = false;
+        hooks_.written();
+    });
+}
+
+}  // namespace pmctl

@@ -1,0 +1,75 @@
+// All instances' output: a pair of FIFOs and a log file for each log name, pumped by the loop in fair shares.
+// What is in the files is read by log_reader.hpp.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "shared/result.hpp"
+#include "supervisor/core/config.hpp"
+#include "supervisor/io/log_pipe.hpp"
+#include "supervisor/io/loop.hpp"
+#include "supervisor/io/timer.hpp"
+
+namespace pmctl {
+
+class Logs {
+  public:
+    // The caller's to close, once the child has them.
+    struct ChildEnds {
+        int out = -1;
+        int err = -1;
+    };
+    struct Hooks {
+        // Writing a log fails, or works again: said once each time, with a sentence.
+        std::function<void(const std::string& log_name, const std::string& text)> trouble;
+        // Something was written; at most once a turn of the loop.
+        std::function<void()> written;
+    };
+
+    // Makes the folders. One noisy stream gets this much of a turn of the loop, then the others have theirs.
+    static constexpr std::size_t share = std::size_t{256} << 10;
+    static Result<std::unique_ptr<Logs>> make(Loop& loop, std::string fifo_folder, std::string log_folder,
+                                              Hooks hooks);
+    ~Logs();
+    Logs(const Logs&) = delete;
+    Logs& operator=(const Logs&) = delete;
+
+    // The FIFOs are made the first time, and serve all runs of this name.
+    Result<ChildEnds> open_for(const std::string& log_name, const LogSettings& settings);
+    void set(const std::string& log_name, const LogSettings& settings);
+    // What is in the FIFOs now goes into the file: a run has ended, its last lines come before that is told.
+    void drain(const std::string& log_name);
+    // No further run will come. The log files stay.
+    void close(const std::string& log_name);
+
+    std::string folder_of(const std::string& log_name) const { return log_folder_ + "/" + log_name; }
+    const std::string& folder() const { return log_folder_; }
+
+  private:
+    struct Entry;
+
+    Logs(Loop& loop, std::string fifo_folder, std::string log_folder, Hooks hooks);
+    Result<Entry*> entry_for(const std::string& log_name, const LogSettings& settings);
+    Result<void> watch(Entry& entry, std::uint32_t events);
+    void pump(Entry& entry, LogPipe& pipe, std::size_t budget);
+    void failed(Entry& entry, const std::string& reason);
+    void retry();
+    void tell_written();
+
+    Loop& loop_;
+    std::string fifo_folder_;
+    std::string log_folder_;
+    Hooks hooks_;
+    std::unique_ptr<LogScratch> scratch_;
+    std::unordered_map<std::string, std::unique_ptr<Entry>> entries_;
+    std::vector<Entry*> blocked_;  // their disk takes nothing at the moment
+    Timer retry_;
+    Duration retry_delay_{};
+    bool written_ = false;
+};
+
+}  // namespace pmctl

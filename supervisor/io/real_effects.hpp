@@ -1,0 +1,96 @@
+// The Effects of the real world: hands each wish to the part of io that fulfils it, and each report of theirs to the
+// Supervisor. No decision is made here.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "supervisor/effects.hpp"
+#include "supervisor/io/cgroup.hpp"
+#include "supervisor/io/config_files.hpp"
+#include "supervisor/io/exec_check.hpp"
+#include "supervisor/io/listeners.hpp"
+#include "supervisor/io/log_reader.hpp"
+#include "supervisor/io/logs.hpp"
+#include "supervisor/io/loop.hpp"
+#include "supervisor/io/probes.hpp"
+#include "supervisor/io/process_table.hpp"
+#include "supervisor/io/spawn.hpp"
+#include "supervisor/io/state_store.hpp"
+
+namespace pmctl {
+
+class Supervisor;
+
+class RealEffects final : public Effects {
+  public:
+    struct Hooks {
+        std::function<void()> changed;       // the generation rose, or there is a new event
+        std::function<void()> logs_written;  // at most once a turn
+        std::function<void()> finished;
+    };
+
+    // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be had.
+    static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config, Surroundings surroundings,
+                                                     rlimit file_limit);
+    void serve(Supervisor& supervisor, Hooks hooks);
+
+    StateStore& state() { return *store_; }
+    // Why memory, cpu and tasks limits are not in force; "" where they are.
+    const std::string& no_cgroups_because() const { return no_cgroups_; }
+
+    tl::expected<int, SpawnFailure> spawn(const SpawnRequest& request) override;
+    void signal(RunNumber run, int signal_number) override;
+    void clean_up(RunNumber run) override;
+    void check(const CheckRequest& request) override;
+    void forget_checks(RunNumber run) override;
+    PortState port_state(std::uint16_t port) override;
+    std::string port_holder(std::uint16_t port) override;
+    void close_listener(std::uint16_t port) override;
+    void set_log_settings(const std::string& log_name, const LogSettings& settings) override;
+    void close_logs(const std::string& log_name) override;
+    void wake_at(TimePoint when) override;
+    void publish(std::uint64_t generation) override;
+    void store(StoreWrite write) override;
+    void sync_store() override;
+    Result<Config> load_config() override;
+    Result<LogsReply> read_logs(const LogsRequest& request,
+                                const std::vector<std::pair<std::string, std::string>>& names) override;
+    std::string log_path(const std::string& log_name) override;
+    std::vector<Event> history(const std::string& name, std::size_t limit) override;
+    bool has_cgroups() override;
+    double random() override;
+    void finished() override;
+
+  private:
+    RealEffects(Loop& loop, const Config& config, Surroundings surroundings);
+
+    void ended(RunNumber run, const ExitStatus& status);
+    void trouble(const std::string& name, const std::string& kind, const std::string& text);
+
+    Loop& loop_;
+    std::string config_path_;
+    std::string state_dir_;
+    Surroundings surroundings_;
+    Supervisor* supervisor_ = nullptr;
+    Hooks hooks_;
+    std::unique_ptr<StateStore> store_;
+    std::unique_ptr<Spawner> spawner_;
+    std::unique_ptr<ProcessTable> processes_;
+    std::unique_ptr<Cgroups> cgroups_;
+    std::string no_cgroups_;
+    Listeners listeners_;
+    std::unique_ptr<Logs> logs_;
+    std::unique_ptr<Probes> probes_;
+    std::unique_ptr<ExecChecks> exec_checks_;
+    std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
+    std::unordered_map<std::string, LogSettings> log_settings_;
+    std::mt19937_64 random_;
+    bool publish_asked_ = false;
+};
+
+}  // namespace pmctl

@@ -1,0 +1,335 @@
+#include "supervisor/io/state_db.hpp"
+
+#include <sqlite3.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pmctl {
+
+namespace {
+
+constexpr std::int64_t schema_version = 1;
+constexpr std::int64_t application_id = 0x706d6374;  // "pmct", shown by file(1)
+
+constexpr const char* schema = R"(
+BEGIN IMMEDIATE;
+CREATE TABLE intentions (instance TEXT NOT NULL, replica INTEGER NOT NULL, wanted TEXT NOT NULL,
+                         PRIMARY KEY (instance, replica)) WITHOUT ROWID;
+CREATE TABLE scales (instance TEXT NOT NULL PRIMARY KEY, replicas INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE runs (run INTEGER PRIMARY KEY, instance TEXT NOT NULL, replica INTEGER NOT NULL,
+                   pid INTEGER NOT NULL, port INTEGER NOT NULL, started_at INTEGER NOT NULL);
+CREATE TABLE numbers (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE events (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL,
+                     kind TEXT NOT NULL, text TEXT NOT NULL);
+PRAGMA application_id = 1886217076;
+PRAGMA user_version = 1;
+COMMIT;
+)";
+
+// In the order of StateDb::Sql. No index on events' names: one is written for each thing that happens, and
+// asked by name when a person does; a hundred thousand rows are walked in some 10 ms.
+constexpr std::array sql_texts = {
+    "INSERT OR REPLACE INTO intentions VALUES (?, ?, ?)",
+    "DELETE FROM intentions WHERE instance = ?",
+    "DELETE FROM scales WHERE instance = ?",
+    "DELETE FROM runs WHERE instance = ?",
+    "INSERT OR REPLACE INTO scales VALUES (?, ?)",
+    "DELETE FROM scales",
+    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+    "DELETE FROM runs WHERE run = ?",
+    "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
+    "INSERT INTO numbers VALUES ('next_run', ?1) "
+    "ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
+    "DELETE FROM events WHERE number <= ?",
+    "BEGIN IMMEDIATE",
+    "COMMIT",
+};
+
+std::string column_text(sqlite3_stmt* row, int column) {
+    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(row, column));
+    return text == nullptr ? std::string()
+                           : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(row, column)));
+}
+
+template <class T>
+T column_number(sqlite3_stmt* row, int column) {
+    return static_cast<T>(sqlite3_column_int64(row, column));
+}
+
+WallTime column_time(sqlite3_stmt* row, int column) {
+    return WallTime(Duration(sqlite3_column_int64(row, column)));
+}
+
+// Not copied: what is bound outlives the step.
+void bind_value(sqlite3_stmt* statement, int place, std::string_view text) {
+    sqlite3_bind_text(statement, place, text.data() == nullptr ? "" : text.data(),
+                      static_cast<int>(text.size()), SQLITE_STATIC);
+}
+template <class T>
+    requires std::is_integral_v<T>
+void bind_value(sqlite3_stmt* statement, int place, T number) {
+    sqlite3_bind_int64(statement, place, static_cast<std::int64_t>(number));
+}
+void bind_value(sqlite3_stmt* statement, int place, WallTime when) {
+    sqlite3_bind_int64(statement, place, when.time_since_epoch().count());
+}
+
+template <class... Values>
+void bind_all(sqlite3_stmt* statement, const Values&... values) {
+    int place = 0;
+    (bind_value(statement, ++place, values), ...);
+}
+
+}  // namespace
+
+bool DbError::damaged() const {
+    return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+bool DbError::wants_reopen() const {
+    return code != SQLITE_FULL && code != SQLITE_BUSY;
+}
+
+void StateDb::Close::operator()(sqlite3* db) const {
+    sqlite3_close_v2(db);  // v2: statements may be finalized after it
+}
+
+void StateDb::Finalize::operator()(sqlite3_stmt* statement) const {
+    sqlite3_finalize(statement);
+}
+
+DbError StateDb::error(std::string_view what) const {
+    DbError found{sqlite3_errcode(db_.get()) & 0xff, std::string(what)};
+    if (!found.message.empty()) found.message += ": ";
+    found.message += sqlite3_errmsg(db_.get());
+    return found;
+}
+
+DbResult<void> StateDb::execute(const char* sql) {
+    if (sqlite3_exec(db_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK)
+        return tl::unexpected(error(""));
+    return {};
+}
+
+DbResult<StateDb::Statement> StateDb::compile(const char* sql) const {
+    sqlite3_stmt* raw = nullptr;
+    if (sqlite3_prepare_v2(db_.get(), sql, -1, &raw, nullptr) != SQLITE_OK) return tl::unexpected(error(""));
+    return Statement(raw);
+}
+
+DbResult<std::int64_t> StateDb::number(const char* sql) {
+    const auto found = compile(sql);
+    if (!found) return tl::unexpected(found.error());
+    if (sqlite3_step(found->get()) != SQLITE_ROW) return tl::unexpected(error(""));
+    return sqlite3_column_int64(found->get(), 0);
+}
+
+DbResult<StateDb> StateDb::open(const std::string& path, Use use) {
+    StateDb opened;
+    sqlite3* raw = nullptr;
+    // NOMUTEX: one thread at a time uses a connection, as sqlite.org/threadsafe.html asks.
+    const int flags = SQLITE_OPEN_NOMUTEX |
+                      (use == Use::Write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY);
+    const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+    opened.db_.reset(raw);
+    if (code != SQLITE_OK) return tl::unexpected(opened.error(""));
+    sqlite3_db_config(raw, SQLITE_DBCONFIG_LOOKASIDE, nullptr, 0, 0);
+    sqlite3_busy_timeout(raw, use == Use::Write ? 2000 : 100);
+    // 256 KiB of pages: the store is written in order and hardly read.
+    auto done = opened.execute("PRAGMA cache_size = -256; PRAGMA temp_store = MEMORY;");
+    if (done && use == Use::Write) done = opened.prepare_schema();
+    if (!done) return tl::unexpected(done.error());
+    return opened;
+}
+
+DbResult<void> StateDb::prepare_schema() {
+    const auto version = number("PRAGMA user_version");
+    if (!version) return tl::unexpected(version.error());
+    const auto application = number("PRAGMA application_id");
+    const auto tables = number("SELECT count(*) FROM sqlite_master");
+    if (!application || !tables) return tl::unexpected((!application ? application : tables).error());
+    const bool is_new = *version == 0 && *tables == 0;
+    if (!is_new && *application != application_id)
+        return tl::unexpected(DbError{SQLITE_NOTADB, "a database, but not one of pmctl"});
+    if (*version > schema_version) {
+        return tl::unexpected(DbError{SQLITE_NOTADB, "written by a newer pmctl (schema " +
+                                                         std::to_string(*version) + ", this one reads " +
+                                                         std::to_string(schema_version) + ")"});
+    }
+    // WAL: a commit is one append, and readers do not wait. Checkpointed at 1 MiB.
+    auto done = execute(
+        "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256;"
+        "PRAGMA journal_size_limit = 4194304; PRAGMA synchronous = NORMAL;");
+    if (done && is_new) done = execute(schema);
+    return done;
+}
+
+DbResult<sqlite3_stmt*> StateDb::statement(Sql which) {
+    static_assert(sql_texts.size() == SqlCount);
+    Statement& kept = statements_.at(which);
+    if (!kept) {
+        auto compiled = compile(sql_texts.at(which));
+        if (!compiled) return tl::unexpected(compiled.error());
+        kept = std::move(*compiled);
+    }
+    return kept.get();
+}
+
+DbResult<void> StateDb::finish(sqlite3_stmt* statement) const {
+    const int code = sqlite3_step(statement);
+    DbResult<void> done;
+    if (code != SQLITE_DONE) done = tl::unexpected(error(""));
+    sqlite3_reset(statement);
+    sqlite3_clear_bindings(statement);
+    return done;
+}
+
+DbResult<void> StateDb::run(Sql which) {
+    return statement(which).and_then([this](sqlite3_stmt* found) { return finish(found); });
+}
+
+DbResult<void> StateDb::run(Sql which, std::int64_t value) {
+    return statement(which).and_then([&](sqlite3_stmt* found) {
+        bind_all(found, value);
+        return finish(found);
+    });
+}
+
+DbResult<void> StateDb::run(Sql which, std::string_view text) {
+    return statement(which).and_then([&](sqlite3_stmt* found) {
+        bind_all(found, text);
+        return finish(found);
+    });
+}
+
+DbResult<void> StateDb::begin(Durability durability) {
+    if (durability != durability_) {
+        // A commit that is synced takes the unsynced ones before it along: they are in the same file.
+        const auto set = execute(durability == Durability::Disk ? "PRAGMA synchronous = FULL"
+                                                                : "PRAGMA synchronous = NORMAL");
+        if (!set) return set;
+        durability_ = durability;
+    }
+    return run(Begin);
+}
+
+DbResult<void> StateDb::commit() {
+    return run(Commit);
+}
+
+void StateDb::rollback() {
+    // Fails only where there is nothing to roll back: SQLite has done so itself.
+    if (sqlite3_get_autocommit(db_.get()) == 0)
+        sqlite3_exec(db_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+}
+
+DbResult<void> StateDb::set_next_run(RunNumber number) {
+    return run(SetNextRun, static_cast<std::int64_t>(number));
+}
+
+DbResult<void> StateDb::prune_events(std::uint64_t up_to) {
+    return run(PruneEvents, static_cast<std::int64_t>(up_to));
+}
+
+DbResult<void> StateDb::apply(const StoreWrite& write) {
+    using Kind = StoreWrite::Kind;
+    const auto bound = [this](Sql which, const auto&... values) {
+        return statement(which).and_then([&](sqlite3_stmt* found) {
+            bind_all(found, values...);
+            return finish(found);
+        });
+    };
+    switch (write.kind) {
+        case Kind::SetIntention: {
+            const Intention& wish = write.intention;
+            const std::string_view wanted = wish.wanted == Wanted::Running ? "running" : "stopped";
+            return bound(SetIntention, wish.instance, wish.replica, wanted);
+        }
+        case Kind::ForgetInstance:
+            return run(ForgetIntentions, write.intention.instance)
+                .and_then([&] { return run(ForgetScale, write.intention.instance); })
+                .and_then([&] { return run(ForgetRuns, write.intention.instance); });
+        case Kind::SetScale: return bound(SetScale, write.intention.instance, write.number);
+        case Kind::ClearScales: return run(ClearScales);
+        case Kind::RunStarted: {
+            const RunRecord& begun = write.run;
+            return bound(RunStarted, begun.run, begun.instance, begun.replica, begun.pid, begun.port,
+                         begun.started_at);
+        }
+        case Kind::RunEnded: return run(RunEnded, static_cast<std::int64_t>(write.run.run));
+        case Kind::AppendEvent: {
+            const Event& event = write.event;
+            return bound(AppendEvent, event.number, event.at, event.name, event.kind, event.text);
+        }
+        case Kind::SetNextRun: return set_next_run(write.number);
+    }
+    return {};
+}
+
+DbResult<std::vector<Event>> StateDb::events(std::string_view name, std::uint64_t after, std::uint64_t before,
+                                             std::size_t limit, Which which) {
+    const std::string sql =
+        std::string("SELECT number, at, name, kind, text FROM events WHERE number > ?1 AND number < ?2") +
+        (name.empty() ? "" : " AND name = ?4") + " ORDER BY number" +
+        (which == Which::Newest ? " DESC" : "") + " LIMIT ?3";
+    const auto query = compile(sql.c_str());
+    if (!query) return tl::unexpected(query.error());
+    sqlite3_stmt* row = query->get();
+    constexpr auto highest = std::uint64_t{1} << 62;  // SQLite's integers have a sign
+    bind_all(row, std::min(after, highest), std::min(before, highest), limit);
+    if (!name.empty()) bind_value(row, 4, name);
+    std::vector<Event> found;
+    int code = SQLITE_ROW;
+    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
+        found.push_back({column_number<std::uint64_t>(row, 0), column_time(row, 1), column_text(row, 2),
+                         column_text(row, 3), column_text(row, 4)});
+    }
+    if (code != SQLITE_DONE) return tl::unexpected(error(""));
+    if (which == Which::Newest) std::ranges::reverse(found);
+    return found;
+}
+
+DbResult<StoredState> StateDb::read(std::size_t recent_events) {
+    StoredState state;
+    const auto each = [this](const char* sql, const auto& take) -> DbResult<void> {
+        const auto query = compile(sql);
+        if (!query) return tl::unexpected(query.error());
+        int code = SQLITE_ROW;
+        while ((code = sqlite3_step(query->get())) == SQLITE_ROW) take(query->get());
+        if (code != SQLITE_DONE) return tl::unexpected(error(""));
+        return {};
+    };
+    DbResult<void> done = each("SELECT instance, replica, wanted FROM intentions", [&](sqlite3_stmt* row) {
+        state.intentions.push_back({column_text(row, 0), column_number<std::uint32_t>(row, 1),
+                                    column_text(row, 2) == "stopped" ? Wanted::Stopped : Wanted::Running});
+    });
+    if (done) {
+        done = each("SELECT instance, replicas FROM scales", [&](sqlite3_stmt* row) {
+            state.scales[column_text(row, 0)] = column_number<std::uint32_t>(row, 1);
+        });
+    }
+    if (done) {
+        done =
+            each("SELECT run, instance, replica, pid, port, started_at FROM runs ORDER BY run",
+                 [&](sqlite3_stmt* row) {
+                     state.runs.push_back({column_number<RunNumber>(row, 0), column_text(row, 1),
+                                           column_number<std::uint32_t>(row, 2), column_number<int>(row, 3),
+                                           column_number<std::uint16_t>(row, 4), column_time(row, 5)});
+                 });
+    }
+    if (done) {
+        done = each("SELECT value FROM numbers WHERE name = 'next_run'", [&](sqlite3_stmt* row) {
+            state.next_run = std::max(state.next_run, column_number<RunNumber>(row, 0));
+        });
+    }
+    if (!done) return tl::unexpected(done.error());
+    auto recent = events("", 0, UINT64_MAX, recent_events, Which::Newest);
+    if (!recent) return tl::unexpected(recent.error());
+    state.events = std::move(*recent);
+    if (!state.events.empty()) state.last_event = state.events.back().number;
+    if (!state.runs.empty()) state.next_run = std::max(state.next_run, state.runs.back().run + 1);
+    return state;
+}
+
+}  // namespace pmctl
