@@ -277,18 +277,35 @@ struct PortsReply {
 using Reply = std::variant<HelloReply, StatusReply, DescribeReply, ActionReply, ReloadReply, LogsReply,
                            EventsReply, WhyReply, ConfigReply, PortsReply>;
 
-// JSON-RPC 2.0 texts. `id` is the client's; a request without one is refused (no notifications here).
+// JSON-RPC 2.0 texts: the method is the command's name, the result an object with its "type". Durations are
+// nanoseconds (`wait_ms`: milliseconds), times RFC 3339 with nine digits. Unknown fields are ignored, absent
+// ones have their default, so that an older and a newer program understand each other. Bytes that are no
+// UTF-8 are sent as U+FFFD; of log lines, which are to arrive as they were written, in base64 besides.
 std::string to_text(std::uint64_t id, const Request& request);
 std::string to_text(std::uint64_t id, const Reply& reply);
-std::string error_text(std::optional<std::uint64_t> id, const Error& error);
+// code -32000 - exit_status, and data {"kind":"not_found","exit":4}
+std::string error_text(std::uint64_t id, const Error& error);
+// The method's name: "status".
+std::string_view name_of(const Request& request);
 
 struct IncomingRequest {
     std::uint64_t id = 0;
     Request request;
 };
-// Error: Invalid with what is wrong. `id` of a malformed request, where it could be read, goes to
-// `id_if_known`.
-Result<IncomingRequest> parse_request(std::string_view text, std::optional<std::uint64_t>& id_if_known);
+// Why a text is no request. The codes are those of the JSON-RPC 2.0 specification, section 5.1.
+struct Refusal {
+    static constexpr int no_json = -32700;
+    static constexpr int no_request = -32600;
+    static constexpr int no_method = -32601;
+    static constexpr int wrong_params = -32602;
+
+    std::optional<std::uint64_t> id;  // where it could be read
+    int code = no_request;
+    std::string message;
+};
+std::string to_text(const Refusal& refusal);
+// A request without an id is refused: there are no notifications here.
+tl::expected<IncomingRequest, Refusal> parse_request(std::string_view text);
 // The reply to request `id`; an error that the supervisor sent comes back as that Error.
 Result<Reply> parse_reply(std::string_view text, std::uint64_t id);
 

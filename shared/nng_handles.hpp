@@ -1,0 +1,60 @@
+// RAII for nng's sockets and messages. What is sent over them is protocol's.
+#pragma once
+
+#include <nng/nng.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace pmctl {
+
+class NngSocket {
+  public:
+    NngSocket() = default;
+    explicit NngSocket(nng_socket socket) : socket_(socket) {}
+    NngSocket(NngSocket&& other) noexcept : socket_(std::exchange(other.socket_, none())) {}
+    NngSocket& operator=(NngSocket&& other) noexcept {
+        std::swap(socket_, other.socket_);
+        return *this;
+    }
+    ~NngSocket() {
+        if (nng_socket_id(socket_) > 0) nng_close(socket_);
+    }
+
+    nng_socket get() const { return socket_; }
+    nng_socket* out() { return &socket_; }  // for the calls that open one
+
+  private:
+    static nng_socket none() { return NNG_SOCKET_INITIALIZER; }
+    nng_socket socket_ = NNG_SOCKET_INITIALIZER;
+};
+
+class NngMessage {
+  public:
+    NngMessage() = default;
+    explicit NngMessage(nng_msg* message) : message_(message) {}
+    NngMessage(NngMessage&& other) noexcept : message_(std::exchange(other.message_, nullptr)) {}
+    NngMessage& operator=(NngMessage&& other) noexcept {
+        std::swap(message_, other.message_);
+        return *this;
+    }
+    ~NngMessage() {
+        if (message_ != nullptr) nng_msg_free(message_);
+    }
+
+    nng_msg* get() const { return message_; }
+    nng_msg* release() { return std::exchange(message_, nullptr); }
+    std::string_view body() const {
+        return {static_cast<const char*>(nng_msg_body(message_)), nng_msg_len(message_)};
+    }
+
+  private:
+    nng_msg* message_ = nullptr;
+};
+
+inline std::string nng_text(int error) {
+    return nng_strerror(error);
+}
+
+}  // namespace pmctl

@@ -1,0 +1,209 @@
+// The fields of every message, each named once: the same table writes and reads. `visit(key, value)` is
+// called for each, `visit.need` for those that a request must have.
+#pragma once
+
+#include <concepts>
+#include <type_traits>
+
+#include "shared/protocol.hpp"
+
+namespace pmctl {
+
+// `Is<T> auto&` takes a T and a const T.
+template <class T, class Wanted>
+concept Is = std::same_as<std::remove_const_t<T>, Wanted>;
+
+void fields(auto& visit, Is<Targets> auto& m) {
+    visit("targets", m.names);
+    visit("all", m.all);
+}
+
+void fields(auto&, Is<HelloRequest> auto&) {}
+void fields(auto& visit, Is<StatusRequest> auto& m) {
+    fields(visit, m.targets);
+    visit("since", m.since);
+    visit.milliseconds("wait_ms", m.wait);
+}
+void fields(auto& visit, Is<DescribeRequest> auto& m) {
+    visit.need("name", m.name);
+}
+void fields(auto& visit, Is<StartRequest> auto& m) {
+    fields(visit, m.targets);
+}
+void fields(auto& visit, Is<StopRequest> auto& m) {
+    fields(visit, m.targets);
+}
+void fields(auto& visit, Is<RestartRequest> auto& m) {
+    fields(visit, m.targets);
+    visit("rolling", m.rolling);
+}
+void fields(auto& visit, Is<ReloadRequest> auto& m) {
+    visit("dry_run", m.dry_run);
+}
+void fields(auto& visit, Is<LogsRequest> auto& m) {
+    fields(visit, m.targets);
+    visit("stdout", m.want_stdout);
+    visit("stderr", m.want_stderr);
+    visit("lines", m.lines);
+    visit("since", m.since);
+    visit("cursor", m.cursor);
+    visit.milliseconds("wait_ms", m.wait);
+}
+void fields(auto& visit, Is<EventsRequest> auto& m) {
+    fields(visit, m.targets);
+    visit("cursor", m.cursor);
+    visit("lines", m.lines);
+    visit.milliseconds("wait_ms", m.wait);
+}
+void fields(auto& visit, Is<WhyRequest> auto& m) {
+    visit.need("name", m.name);
+}
+void fields(auto& visit, Is<ConfigRequest> auto& m) {
+    visit("id", m.id);
+    visit("show_secrets", m.show_secrets);
+}
+void fields(auto&, Is<PortsRequest> auto&) {}
+void fields(auto& visit, Is<ScaleRequest> auto& m) {
+    visit.need("replicas", m.replicas);
+}
+void fields(auto& visit, Is<SignalRequest> auto& m) {
+    visit.need("signal", m.signal);
+    fields(visit, m.targets);
+}
+void fields(auto& visit, Is<ResetRequest> auto& m) {
+    fields(visit, m.targets);
+}
+void fields(auto& visit, Is<DownRequest> auto& m) {
+    visit("now", m.now);
+}
+
+void fields(auto& visit, Is<HelloReply> auto& m) {
+    visit("protocol", m.protocol);
+    visit("version", m.version);
+    visit("pid", m.pid);
+    visit("config_path", m.config_path);
+}
+void fields(auto& visit, Is<ExitText> auto& m) {
+    visit("code", m.code);
+    visit("signal", m.signal);
+}
+void fields(auto& visit, Is<HealthRow> auto& m) {
+    visit("ok", m.ok);
+    visit("checked_at", m.checked_at);
+    visit("latency_ns", m.latency);
+    visit("failures", m.failures);
+    visit("error", m.error);
+}
+void fields(auto& visit, Is<UpdateRow> auto& m) {
+    visit("state", m.state);
+    visit("reason", m.reason);
+}
+void fields(auto& visit, Is<StatusRow> auto& m) {
+    visit("name", m.name);
+    visit("instance", m.instance);
+    visit("app", m.app);
+    visit("group", m.group);
+    visit("origin", m.origin);
+    visit("wanted", m.wanted);
+    visit("state", m.state);
+    visit("reason", m.reason);
+    visit("pid", m.pid);
+    visit("port", m.port);
+    visit("hostnames", m.hostnames);
+    visit("started_at", m.started_at);
+    visit("uptime_ns", m.uptime);
+    visit("restarts", m.restarts);
+    visit("exit_status", m.exit_status);
+    visit("next_start_at", m.next_start_at);
+    visit("health", m.health);
+    visit("update", m.update);
+    visit("spec", m.spec);
+    visit("limits", m.limits);
+    visit("run", m.run);
+    visit("change", m.change);
+    visit("outlook", m.outlook);
+}
+void fields(auto& visit, Is<StatusReply> auto& m) {
+    visit("generation", m.generation);
+    visit("rows", m.rows);
+    visit("gone", m.gone);
+    visit("notice", m.notice);
+}
+void fields(auto& visit, Is<DescribeReply> auto& m) {
+    visit("row", m.row);
+    visit("command", m.command);
+    visit("working_dir", m.working_dir);
+    visit("next_action", m.next_action);
+    visit("description", m.description);
+    visit("log_path", m.log_path);
+    visit("hints", m.hints);
+}
+void fields(auto& visit, Is<ActionReply::Item> auto& m) {
+    visit("name", m.name);
+    visit("run", m.run);
+    visit("note", m.note);
+}
+void fields(auto& visit, Is<ActionReply> auto& m) {
+    visit("generation", m.generation);
+    visit("items", m.items);
+}
+void fields(auto& visit, Is<Change> auto& m) {
+    visit("instance", m.instance);
+    visit("action", m.action);
+    visit("reason", m.reason);
+}
+void fields(auto& visit, Is<ReloadReply> auto& m) {
+    visit("generation", m.generation);
+    visit("changes", m.changes);
+    visit("warnings", m.warnings);
+}
+void fields(auto& visit, Is<LogLine> auto& m) {
+    visit("name", m.name);
+    visit("at", m.at);
+    visit("stderr", m.is_stderr);
+    visit("partial", m.partial);
+    visit.bytes("text", "base64", m.text);
+}
+void fields(auto& visit, Is<LogsReply> auto& m) {
+    visit("lines", m.lines);
+    visit("cursor", m.cursor);
+    visit("more", m.more);
+    visit("warnings", m.warnings);
+}
+void fields(auto& visit, Is<EventRow> auto& m) {
+    visit("number", m.number);
+    visit("at", m.at);
+    visit("name", m.name);
+    visit("kind", m.kind);
+    visit("text", m.text);
+}
+void fields(auto& visit, Is<EventsReply> auto& m) {
+    visit("events", m.events);
+    visit("cursor", m.cursor);
+}
+void fields(auto& visit, Is<WhyReply> auto& m) {
+    visit("row", m.row);
+    visit("story", m.story);
+    visit("next", m.next);
+}
+void fields(auto& visit, Is<ConfigValue> auto& m) {
+    visit("key", m.key);
+    visit("value", m.value);
+    visit("source", m.source);
+}
+void fields(auto& visit, Is<ConfigReply> auto& m) {
+    visit("values", m.values);
+}
+void fields(auto& visit, Is<PortRow> auto& m) {
+    visit("port", m.port);
+    visit("name", m.name);
+    visit("state", m.state);
+}
+void fields(auto& visit, Is<PortsReply> auto& m) {
+    visit("first", m.first);
+    visit("last", m.last);
+    visit("free", m.free);
+    visit("ports", m.ports);
+}
+
+}  // namespace pmctl
