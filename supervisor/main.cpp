@@ -2,13 +2,20 @@
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "shared/control_path.hpp"
 #include "shared/find_config.hpp"
 #include "supervisor/commands.hpp"
+#include "supervisor/core/order.hpp"
 #include "supervisor/flags.hpp"
 #include "supervisor/io/control.hpp"
 #include "supervisor/io/leftovers.hpp"
@@ -17,7 +24,7 @@
 #include "supervisor/io/pid_file.hpp"
 #include "supervisor/io/real_effects.hpp"
 #include "supervisor/io/signals.hpp"
-#include "supervisor/io/surroundings.hpp"
+#include "supervisor/io/socket_group.hpp"
 #include "supervisor/io/timer.hpp"
 #include "supervisor/logging.hpp"
 #include "supervisor/offline.hpp"
@@ -39,7 +46,17 @@ Inheritance inheritance_of(StoredState state) {
 // --only: the others keep still until somebody starts them.
 void keep_only(Config& config, const std::vector<std::string>& only) {
     if (only.empty()) return;
-    const std::set<std::string> wanted = with_dependencies(config, only);
+    std::vector<std::string> todo = only;
+    std::set<std::string> wanted;
+    const Order order = order_of(config.instances);
+    while (!todo.empty()) {
+        const std::string id = std::move(todo.back());
+        todo.pop_back();
+        if (!wanted.insert(id).second) continue;
+        const auto needed = order.dependencies.find(id);
+        if (needed != order.dependencies.end())
+            todo.insert(todo.end(), needed->second.begin(), needed->second.end());
+    }
     for (SpecPtr& spec : config.instances) {
         if (wanted.contains(spec->id)) continue;
         auto quiet = std::make_shared<InstanceSpec>(*spec);
@@ -58,21 +75,23 @@ class Daemon {
           notifier_(std::move(notifier)),
           watchdog_(loop, [this] { feed_watchdog(); }) {}
 
-    Result<void> open_door(const Config& config) {
-        const auto settings = control_settings(config);
-        if (!settings) return tl::unexpected(settings.error());
-        auto control = Control::open(
-            loop_, *settings,
-            [this](const Request& request, const Peer&, bool may_park) {
+    Result<void> open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
+        auto control = Control::listen(
+            loop_, {socket_in(settings.runtime_dir), settings.socket_mode, group, ::geteuid()},
+            [this](const Request& request, bool may_park, const Peer&) {
                 return commands_.run(request, may_park, Loop::now());
             },
-            [this](std::uint32_t uid) {
+            [this](uid_t uid) {
                 supervisor_.note("", "command", "refused a request of uid " + std::to_string(uid),
                                  Loop::now());
             });
         if (!control) return tl::unexpected(control.error());
-        control_ = std::move(*control);
-        effects_.serve(supervisor_, {.changed = [this] { control_->wake(Topic::State); },
+        control_.emplace(std::move(*control));
+        effects_.serve(supervisor_, {.changed =
+                                         [this] {
+                                             control_->wake(Topic::Status);
+                                             control_->wake(Topic::Events);
+                                         },
                                      .logs_written = [this] { control_->wake(Topic::Logs); },
                                      .finished = [this] { leave(); }});
         return {};
@@ -127,7 +146,7 @@ class Daemon {
     Commands commands_;
     Notifier notifier_;
     Timer watchdog_;
-    std::unique_ptr<Control> control_;
+    std::optional<Control> control_;
 };
 
 int serve(Config config, Surroundings surroundings, const Flags& flags) {
@@ -139,12 +158,12 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     }
     const auto file_limit = raise_file_limit();
     if (!file_limit) return fail_start(file_limit.error().message);
-    const auto settings = control_settings(config);
-    if (!settings) return fail_start(settings.error().message, settings.error().kind);
-    const auto pid_file = PidFile::take(config.supervisor.runtime_dir, settings->group);
+    const auto group = find_socket_group(config.supervisor.socket_group);
+    if (!group) return fail_start(group.error().message, group.error().kind);
+    const auto pid_file = PidFile::take(config.supervisor.runtime_dir, *group);
     if (!pid_file) return fail_start(pid_file.error().message);
-    if (auto removed = remove_stale_socket(settings->path); !removed)
-        return fail_start(removed.error().message);
+    const std::string socket = socket_in(config.supervisor.runtime_dir);
+    if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
 
     Loop loop([](const std::string& what) { spdlog::error("a bug: {}; going on", what); });
     Environment environment = child_environment(surroundings.environment, config.admin);
@@ -159,7 +178,8 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
 
     Supervisor supervisor(**effects, std::move(environment), inheritance_of(std::move(stored)));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment());
-    if (auto opened = daemon.open_door(config); !opened) return fail_start(opened.error().message);
+    if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
+        return fail_start(opened.error().message);
     auto signals = Signals::open(loop, [&](int number) { daemon.on_signal(number); });
     if (!signals) return fail_start(signals.error().message);
 
@@ -189,14 +209,18 @@ int run(int argc, char** argv) {
     const FlagsOutcome outcome = parse_flags(argc, argv);
     if (!outcome.flags) return outcome.status;
     const Flags& flags = *outcome.flags;
-    Surroundings surroundings = own_surroundings();
+    Surroundings surroundings = surroundings_of(environ, ::geteuid());
     const std::string named = flags.validate && !flags.validate->empty() ? *flags.validate : flags.config;
-    const auto path = find_config(named, surroundings.variable("PMCTL_CONFIG"), own_folder());
+    const char* from_environment = std::getenv("PMCTL_CONFIG");
+    std::error_code no_folder;  // it was removed under us: then a relative path leads nowhere
+    const std::string folder = std::filesystem::current_path(no_folder).string();
+    const auto path = find_config(named, from_environment == nullptr ? "" : from_environment, folder);
     if (!path) return fail_start(path.error().message, path.error().kind);
-    auto config = load_config(*path, surroundings);
-    if (flags.validate) return print_validation(*path, config);
+    LoadedConfig loaded = load_config(*path, surroundings);
+    if (flags.validate) return print_validation(*path, loaded);
+    auto config = config_or_error(std::move(loaded));
     if (!config) {
-        print_problems(config.error());
+        std::cerr << config.error().message << '\n';
         return exit_status(ErrorKind::Invalid);
     }
     if (flags.show_config) return print_config(*config, *flags.show_config, flags.show_secrets, flags.json);

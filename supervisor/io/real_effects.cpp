@@ -193,12 +193,7 @@ void RealEffects::sync_store() {
 }
 
 Result<Config> RealEffects::load_config() {
-    auto loaded = pmctl::load_config(config_path_, surroundings_);
-    if (loaded) return std::move(*loaded);
-    std::string text;
-    for (const Problem& problem : loaded.error())
-        text += (text.empty() ? "" : "\n") + format_problem(problem);
-    return fail(ErrorKind::Invalid, text);
+    return config_or_error(pmctl::load_config(config_path_, surroundings_));
 }
 
 Result<LogsReply> RealEffects::read_logs(const LogsRequest& request,
