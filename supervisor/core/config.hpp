@@ -140,6 +140,7 @@ struct InstanceSpec {
     ProcessSpec process;
     Policy policy;
     std::vector<std::string> hostnames;  // lower case, no final dot: the routes of this instance
+    std::string env_file;  // absolute; "": none. What was read from it is process.env_file_values
     std::vector<FieldSource> sources;    // sorted by key; not part of what is compared at a reload
 };
 using SpecPtr = std::shared_ptr<const InstanceSpec>;
@@ -191,7 +192,8 @@ struct Config {
     PortRange ports;
     std::optional<AdminSettings> admin;
     HttpSettings http;
-    std::vector<SpecPtr> instances;  // sorted by id
+    std::vector<SpecPtr> instances;    // sorted by id
+    std::vector<FieldSource> sources;  // of "supervisor.log_level" …, sorted by key
 };
 
 }  // namespace pmctl
