@@ -2,7 +2,9 @@
 #pragma once
 
 #include <nng/nng.h>
+#include <nng/protocol/reqrep0/req.h>
 
+#include <csignal>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +54,18 @@ class NngMessage {
   private:
     nng_msg* message_ = nullptr;
 };
+
+// nng starts its threads at its first call, and 1.5 has no way to say how many (13 on two cores). With every
+// signal blocked meanwhile none of them is ever delivered one that is meant for the program.
+inline void start_nng() {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    NngSocket first;
+    nng_req0_open(first.out());
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 inline std::string nng_text(int error) {
     return nng_strerror(error);

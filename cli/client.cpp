@@ -1,0 +1,139 @@
+#include "cli/client.hpp"
+
+#include <nng/protocol/reqrep0/req.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+#include "shared/nng_handles.hpp"
+
+namespace pmctl {
+
+struct Client::Inner {
+    Inner() = default;
+    Inner(const Inner&) = delete;
+    Inner& operator=(const Inner&) = delete;
+    ~Inner() {
+        { const NngSocket closed(std::move(socket)); }  // first: its threads report to `lost`
+        if (lost >= 0) ::close(lost);
+        if (either >= 0) ::close(either);
+    }
+
+    Result<void> open(const std::string& path);
+    Result<void> watch();
+
+    NngSocket socket;
+    std::string path;
+    int lost = -1;    // readable once the connection has gone
+    int either = -1;  // an epoll of `lost` and what nng signals a reply with
+    std::uint64_t last_id = 0;
+};
+
+Result<void> Client::Inner::open(const std::string& socket_path) {
+    path = socket_path;
+    start_nng();
+    if (const int error = nng_req0_open(socket.out()); error != 0)
+        return fail("nng: " + nng_text(error));
+    // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
+    nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
+    if (auto watched = watch(); !watched) return watched;
+    switch (const int error = nng_dial(socket.get(), ("ipc://" + path).c_str(), nullptr, 0)) {
+        case 0: return {};
+        case NNG_EPERM: return fail(ErrorKind::Denied, "not permitted to open '" + path + "'");
+        case NNG_ENOENT:
+        case NNG_ECONNREFUSED:
+            return fail(ErrorKind::Unavailable, "no supervisor answers at '" + path +
+                                                    "' (is it running? start it with: pmctl up)");
+        default:
+            return fail(ErrorKind::Unavailable,
+                        "no supervisor answers at '" + path + "': " + nng_text(error));
+    }
+}
+
+Result<void> Client::Inner::watch() {
+    lost = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    either = ::epoll_create1(EPOLL_CLOEXEC);
+    int arrived = -1;
+    if (lost < 0 || either < 0) return fail("no descriptors left for the connection");
+    if (const int error = nng_socket_get_int(socket.get(), NNG_OPT_RECVFD, &arrived); error != 0)
+        return fail("nng: " + nng_text(error));
+    for (const int fd : {lost, arrived}) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        if (::epoll_ctl(either, EPOLL_CTL_ADD, fd, &event) != 0) return fail("epoll_ctl failed");
+    }
+    nng_pipe_notify(
+        socket.get(), NNG_PIPE_EV_REM_POST,
+        [](nng_pipe, nng_pipe_ev, void* fd) {
+            const std::uint64_t one = 1;
+            if (::write(*static_cast<int*>(fd), &one, sizeof one) < 0) return;  // it is readable already
+        },
+        &lost);
+    return {};
+}
+
+Result<Client> Client::connect(const std::string& socket_path) {
+    auto inner = std::make_unique<Inner>();
+    if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
+    return Client(std::move(inner));
+}
+
+Client::Client(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<void> Client::send(const Request& request) {
+    const std::string text = to_text(++inner_->last_id, request);
+    if (text.size() > max_message_bytes)
+        return fail(ErrorKind::Invalid, "the request is too long: name fewer targets, or use a glob");
+    nng_msg* raw = nullptr;
+    if (nng_msg_alloc(&raw, 0) != 0) return fail("out of memory");
+    NngMessage message(raw);
+    if (nng_msg_append(raw, text.data(), text.size()) != 0) return fail("out of memory");
+    // A lost connection is told by receive().
+    const int error = nng_sendmsg(inner_->socket.get(), raw, NNG_FLAG_NONBLOCK);
+    if (error == 0) message.release();
+    if (error != 0 && error != NNG_EAGAIN) return fail("nng: " + nng_text(error));
+    if (error == NNG_EAGAIN) return fail(ErrorKind::Unavailable, "the supervisor went away");
+    return {};
+}
+
+int Client::fd() const {
+    return inner_->either;
+}
+
+std::optional<Result<Reply>> Client::receive() {
+    nng_msg* raw = nullptr;
+    const int error = nng_recvmsg(inner_->socket.get(), &raw, NNG_FLAG_NONBLOCK);
+    if (error == 0) {
+        const NngMessage message(raw);
+        return parse_reply(message.body(), inner_->last_id);
+    }
+    pollfd lost{inner_->lost, POLLIN, 0};
+    if (error == NNG_EAGAIN && ::poll(&lost, 1, 0) == 0) return std::nullopt;
+    return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
+}
+
+Result<Reply> Client::ask(const Request& request, Duration limit) {
+    if (auto sent = send(request); !sent) return tl::unexpected(sent.error());
+    const auto until = std::chrono::steady_clock::now() + wait_of(request) + limit;
+    while (true) {
+        if (auto reply = receive()) return std::move(*reply);
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        if (left.count() <= 0)
+            return fail(ErrorKind::Timeout, "the supervisor did not answer within " +
+                                                format_duration(wait_of(request) + limit));
+        pollfd ready{fd(), POLLIN, 0};
+        ::poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
+    }
+}
+
+}  // namespace pmctl

@@ -1,0 +1,49 @@
+// One connection to a supervisor: a Request goes out, its Reply comes back, once (nothing is ever sent
+// again). What is asked and shown is the commands'.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shared/protocol.hpp"
+#include "shared/result.hpp"
+
+namespace pmctl {
+
+class Client {
+  public:
+    // Error: Unavailable where nobody listens, Denied where the socket may not be opened.
+    static Result<Client> connect(const std::string& socket_path);
+    Client(Client&&) noexcept;
+    Client& operator=(Client&&) noexcept;
+    ~Client();
+
+    static constexpr Duration patience = std::chrono::seconds(30);
+    // Sends and waits: as long as the request asks to be parked, and `limit` beyond that. Error: what the
+    // supervisor answered, Unavailable when it went away, Timeout.
+    Result<Reply> ask(const Request& request, Duration limit = patience);
+    // The same, and of the one type that this request is answered with.
+    template <class T>
+    Result<T> ask_for(const Request& request, Duration limit = patience) {
+        auto reply = ask(request, limit);
+        if (!reply) return tl::unexpected(reply.error());
+        T* found = std::get_if<T>(&*reply);
+        if (found == nullptr) return fail("the supervisor's answer is of an unexpected type");
+        return std::move(*found);
+    }
+
+    // For those who wait for several things at once: send, poll fd() for POLLIN, receive. A new request
+    // supersedes one that was not answered yet.
+    Result<void> send(const Request& request);
+    int fd() const;
+    std::optional<Result<Reply>> receive();  // nothing: not yet
+
+  private:
+    struct Inner;
+    explicit Client(std::unique_ptr<Inner> inner);
+    std::unique_ptr<Inner> inner_;
+};
+
+}  // namespace pmctl

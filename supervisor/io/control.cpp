@@ -1,0 +1,341 @@
+#include "supervisor/io/control.hpp"
+
+#include <nng/protocol/reqrep0/rep.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "shared/control_path.hpp"
+#include "shared/nng_handles.hpp"
+#include "supervisor/io/peer_check.hpp"
+#include "supervisor/io/timer.hpp"
+
+namespace pmctl {
+
+namespace {
+
+constexpr int requests_a_turn = 64;  // then the rest of the loop has its turn
+// Replies under way to clients. nng takes them off at once, and drops those of a client that does not read.
+constexpr int send_buffer = 8192;
+constexpr int receive_buffer = 256;
+// A request that is longer is answered at once in place of being kept: kept ones are to cost little memory.
+constexpr std::size_t parkable_bytes = std::size_t{64} << 10;
+constexpr std::size_t topics = 3;
+
+std::optional<Topic> topic_of(const Request& request) {
+    if (std::holds_alternative<StatusRequest>(request)) return Topic::Status;
+    if (std::holds_alternative<EventsRequest>(request)) return Topic::Events;
+    if (std::holds_alternative<LogsRequest>(request)) return Topic::Logs;
+    return std::nullopt;
+}
+
+// A file left by a supervisor that died: nobody listens on it.
+void remove_stale(const std::string& path) {
+    struct stat status{};
+    if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return;
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+        errno == ECONNREFUSED)
+        ::unlink(path.c_str());
+    ::close(fd);
+}
+
+Error system_error(const std::string& what, const std::string& path) {
+    return {ErrorKind::Failed, what + " '" + path + "': " + std::strerror(errno)};
+}
+
+}  // namespace
+
+struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
+    // Where a reply goes: what nng put in front of the request.
+    struct Return {
+        std::string header;
+        nng_pipe pipe{};
+        std::uint64_t id = 0;
+    };
+    struct Parked {
+        Return to;
+        Peer peer;
+        Request request;
+        TimePoint until{};
+    };
+    using Waiting = std::map<std::uint64_t, Parked>;
+
+    Inner(Loop& loop, ControlSettings settings, Handler handler, std::function<void(uid_t)> on_refused)
+        : loop_(loop),
+          settings_(std::move(settings)),
+          handler_(std::move(handler)),
+          on_refused_(std::move(on_refused)),
+          check_(settings_.own_uid, settings_.group),
+          timer_(loop, [this] { time_is_up(); }) {}
+    Inner(const Inner&) = delete;
+    Inner& operator=(const Inner&) = delete;
+    ~Inner() {
+        if (receive_fd_ >= 0) loop_.unwatch(receive_fd_);
+    }
+
+    Result<void> listen();
+    void receive();
+    void take(const NngMessage& message);
+    void answer(const Return& to, const Peer& peer, Request request, bool may_park);
+    std::optional<Result<Reply>> ask(const Return& to, const Request& request, bool may_park,
+                                     const Peer& peer);
+    void park(Return to, const Peer& peer, Request request, Topic topic);
+    void send(const Return& to, const std::string& text);
+    void wake(Topic topic);
+    void ask_again_later(Topic topic);
+    void ask_again(Topic topic);
+    void time_is_up();
+    void arm();
+    void sweep();
+    Waiting& waiting(Topic topic) { return waiting_.at(static_cast<std::size_t>(topic)); }
+    void forget(Topic topic, Waiting::iterator parked);
+    std::size_t parked() const { return deadlines_.size(); }
+
+    Loop& loop_;
+    ControlSettings settings_;
+    Handler handler_;
+    std::function<void(uid_t)> on_refused_;
+    PeerCheck check_;
+    Timer timer_;
+    NngSocket socket_;
+    int receive_fd_ = -1;
+    std::array<Waiting, topics> waiting_;
+    std::set<std::tuple<TimePoint, Topic, std::uint64_t>> deadlines_;
+    std::array<bool, topics> asked_{};  // they are asked again when this turn is over
+    TimePoint logs_told_{};
+    TimePoint logs_due_ = TimePoint::max();
+    std::uint64_t last_parked_ = 0;
+};
+
+Result<void> Control::Inner::listen() {
+    const std::string& path = settings_.socket_path;
+    if (path.size() > max_socket_path_bytes) {
+        return fail(ErrorKind::Invalid,
+                    "the control socket's path has " + std::to_string(path.size()) +
+                        " bytes, at most 107 are possible: '" + path +
+                        "'; set a shorter [supervisor] runtime_dir");
+    }
+    const auto failed = [&](int error) {
+        return fail("cannot listen on '" + path + "': " + nng_text(error));
+    };
+    start_nng();
+    if (const int error = nng_rep0_open_raw(socket_.out()); error != 0) return failed(error);
+    nng_socket_set_size(socket_.get(), NNG_OPT_RECVMAXSZ, max_message_bytes);
+    nng_socket_set_int(socket_.get(), NNG_OPT_SENDBUF, send_buffer);
+    nng_socket_set_int(socket_.get(), NNG_OPT_RECVBUF, receive_buffer);
+    remove_stale(path);
+    // Nobody but the owner between bind and chmod, whatever the folder's mode is.
+    const mode_t mask = ::umask(0177);
+    const int error = nng_listen(socket_.get(), ("ipc://" + path).c_str(), nullptr, 0);
+    ::umask(mask);
+    if (error != 0) return failed(error);
+    if (settings_.group && ::chown(path.c_str(), static_cast<uid_t>(-1), *settings_.group) != 0)
+        return tl::unexpected(system_error("cannot give the group to", path));
+    if (::chmod(path.c_str(), settings_.mode) != 0)
+        return tl::unexpected(system_error("cannot set the mode of", path));
+    if (const int no_fd = nng_socket_get_int(socket_.get(), NNG_OPT_RECVFD, &receive_fd_); no_fd != 0)
+        return failed(no_fd);
+    return loop_.watch(receive_fd_, EPOLLIN, [this](std::uint32_t) { receive(); });
+}
+
+void Control::Inner::receive() {
+    for (int i = 0; i < requests_a_turn; ++i) {
+        nng_msg* raw = nullptr;
+        if (nng_recvmsg(socket_.get(), &raw, NNG_FLAG_NONBLOCK) != 0) return;
+        take(NngMessage(raw));
+    }
+}
+
+void Control::Inner::take(const NngMessage& message) {
+    Return to;
+    to.header.assign(static_cast<const char*>(nng_msg_header(message.get())),
+                     nng_msg_header_len(message.get()));
+    to.pipe = nng_msg_get_pipe(message.get());
+    std::uint64_t uid = 0;
+    std::uint64_t gid = 0;
+    std::uint64_t pid = 0;
+    // A pipe that is gone has no one to answer.
+    if (nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0) return;
+    if (nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_GID, &gid) != 0) return;
+    nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_PID, &pid);
+    const Peer peer{static_cast<uid_t>(uid), static_cast<pid_t>(pid)};
+
+    auto request = parse_request(message.body());
+    to.id = request ? request->id : request.error().id.value_or(0);
+    const TimePoint now = Loop::now().steady;
+    if (!check_.allows(peer.uid, static_cast<gid_t>(gid), now)) {
+        send(to, error_text(to.id, {ErrorKind::Denied, "user " + std::to_string(uid) +
+                                                           " may not control this supervisor"}));
+        if (check_.first_refusal(peer.uid, now)) on_refused_(peer.uid);
+        return;
+    }
+    if (!request) return send(to, to_text(request.error()));
+    answer(to, peer, std::move(request->request), message.body().size() <= parkable_bytes);
+}
+
+void Control::Inner::answer(const Return& to, const Peer& peer, Request request, bool may_park) {
+    const auto topic = topic_of(request);
+    may_park = may_park && topic && wait_of(request) > Duration::zero();
+    if (may_park && parked() >= max_parked) sweep();
+    if (may_park && parked() >= max_parked) {
+        return send(to, error_text(to.id, {ErrorKind::Unavailable, "too many requests are waiting (" +
+                                                                       std::to_string(max_parked) +
+                                                                       "): try again later"}));
+    }
+    if (!ask(to, request, may_park, peer)) park(to, peer, std::move(request), *topic);
+}
+
+// Sends what the handler says; nothing when there was nothing to say and the request may wait.
+std::optional<Result<Reply>> Control::Inner::ask(const Return& to, const Request& request, bool may_park,
+                                                 const Peer& peer) {
+    std::optional<Result<Reply>> reply;
+    try {
+        reply = handler_(request, may_park, peer);
+    } catch (const std::exception& bug) {
+        // The client is not to wait for ever; the loop reports the bug.
+        send(to, error_text(to.id, {ErrorKind::Failed, std::string("a bug in the supervisor: ") + bug.what()}));
+        throw;
+    }
+    if (!reply && may_park) return reply;
+    if (!reply) reply = fail("the supervisor has no answer");
+    send(to, *reply ? to_text(to.id, **reply) : error_text(to.id, reply->error()));
+    return reply;
+}
+
+void Control::Inner::park(Return to, const Peer& peer, Request request, Topic topic) {
+    const TimePoint until = Loop::now().steady + std::min(wait_of(request), max_wait);
+    const std::uint64_t number = ++last_parked_;
+    waiting(topic).emplace(number, Parked{std::move(to), peer, std::move(request), until});
+    deadlines_.emplace(until, topic, number);
+    arm();
+}
+
+void Control::Inner::forget(Topic topic, Waiting::iterator parked) {
+    deadlines_.erase({parked->second.until, topic, parked->first});
+    waiting(topic).erase(parked);
+}
+
+void Control::Inner::send(const Return& to, const std::string& text) {
+    nng_msg* raw = nullptr;
+    if (nng_msg_alloc(&raw, 0) != 0) return;
+    NngMessage message(raw);
+    if (nng_msg_header_append(raw, to.header.data(), to.header.size()) != 0) return;
+    if (nng_msg_append(raw, text.data(), text.size()) != 0) return;
+    // What does not fit is dropped: one client that never reads must not hold up the others.
+    if (nng_sendmsg(socket_.get(), raw, NNG_FLAG_NONBLOCK) == 0) message.release();
+}
+
+void Control::Inner::wake(Topic topic) {
+    if (waiting(topic).empty()) return;
+    if (topic == Topic::Logs && logs_due_ == TimePoint::max()) {
+        const TimePoint next = logs_told_ + logs_pace;
+        if (Loop::now().steady < next) {
+            logs_due_ = next;
+            return arm();
+        }
+    }
+    if (topic == Topic::Logs && logs_due_ != TimePoint::max()) return;  // its time comes
+    ask_again_later(topic);
+}
+
+void Control::Inner::ask_again_later(Topic topic) {
+    if (std::exchange(asked_.at(static_cast<std::size_t>(topic)), true)) return;
+    loop_.later([weak = weak_from_this(), topic] {
+        if (const auto inner = weak.lock()) inner->ask_again(topic);
+    });
+}
+
+void Control::Inner::ask_again(Topic topic) {
+    asked_.at(static_cast<std::size_t>(topic)) = false;
+    if (topic == Topic::Logs) logs_told_ = Loop::now().steady;
+    Waiting& all = waiting(topic);
+    std::vector<std::uint64_t> numbers;
+    numbers.reserve(all.size());
+    for (const auto& [number, parked] : all) numbers.push_back(number);
+    for (const std::uint64_t number : numbers) {
+        const auto found = all.find(number);
+        if (found == all.end()) continue;
+        const Parked& parked = found->second;
+        std::uint64_t uid = 0;
+        const bool gone = nng_pipe_get_uint64(parked.to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0;
+        if (gone || ask(parked.to, parked.request, true, parked.peer)) forget(topic, found);
+    }
+    arm();
+}
+
+void Control::Inner::time_is_up() {
+    const TimePoint now = Loop::now().steady;
+    if (logs_due_ <= now) {
+        logs_due_ = TimePoint::max();
+        ask_again_later(Topic::Logs);
+    }
+    while (!deadlines_.empty() && std::get<TimePoint>(*deadlines_.begin()) <= now) {
+        const auto [until, topic, number] = *deadlines_.begin();
+        const auto found = waiting(topic).find(number);
+        const Parked parked = std::move(found->second);
+        deadlines_.erase(deadlines_.begin());
+        waiting(topic).erase(found);
+        ask(parked.to, parked.request, false, parked.peer);
+    }
+    arm();
+}
+
+void Control::Inner::arm() {
+    TimePoint next = logs_due_;
+    if (!deadlines_.empty()) next = std::min(next, std::get<TimePoint>(*deadlines_.begin()));
+    timer_.set(next);
+}
+
+// Those whose client has gone.
+void Control::Inner::sweep() {
+    for (const Topic topic : {Topic::Status, Topic::Events, Topic::Logs}) {
+        Waiting& all = waiting(topic);
+        for (auto each = all.begin(); each != all.end();) {
+            const auto current = each++;
+            std::uint64_t uid = 0;
+            if (nng_pipe_get_uint64(current->second.to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0)
+                forget(topic, current);
+        }
+    }
+    arm();
+}
+
+Result<Control> Control::listen(Loop& loop, ControlSettings settings, Handler handler,
+                                std::function<void(uid_t)> on_refused) {
+    auto inner =
+        std::make_shared<Inner>(loop, std::move(settings), std::move(handler), std::move(on_refused));
+    if (auto listens = inner->listen(); !listens) return tl::unexpected(listens.error());
+    return Control(std::move(inner));
+}
+
+Control::Control(std::shared_ptr<Inner> inner) : inner_(std::move(inner)) {}
+Control::Control(Control&&) noexcept = default;
+Control& Control::operator=(Control&&) noexcept = default;
+Control::~Control() = default;
+
+void Control::wake(Topic topic) {
+    inner_->wake(topic);
+}
+
+std::size_t Control::parked() const {
+    return inner_->parked();
+}
+
+}  // namespace pmctl

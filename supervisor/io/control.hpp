@@ -1,0 +1,67 @@
+// The door on the control socket: takes requests off a raw nng REP socket in the loop, asks the handler, and
+// keeps those that wait until there is something to say. Who may ask is decided here, by uid; what a request
+// means is commands'.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "shared/protocol.hpp"
+#include "shared/result.hpp"
+#include "supervisor/io/loop.hpp"
+
+namespace pmctl {
+
+struct ControlSettings {
+    std::string socket_path;   // its folder is there, and keeps strangers out: 0700, or 0750 with a group
+    std::uint32_t mode = 0600;
+    std::optional<gid_t> group;  // its members may ask too
+    uid_t own_uid = 0;
+};
+
+struct Peer {
+    uid_t uid = 0;
+    pid_t pid = 0;
+};
+
+// What a waiting request waits for.
+enum class Topic { Status, Events, Logs };
+
+class Control {
+  public:
+    // Nothing: there is nothing to say yet. With `may_park` the request is then kept, and asked again after
+    // wake() and, without `may_park`, when its time is up.
+    using Handler =
+        std::function<std::optional<Result<Reply>>(const Request& request, bool may_park, const Peer& peer)>;
+
+    static constexpr std::size_t max_parked = 4096;
+    // Longer waits are cut to this: whoever still wants to wait asks again.
+    static constexpr Duration max_wait = std::chrono::seconds(60);
+    // Followers of logs are told at most so often, so that a child that writes without end costs batches.
+    static constexpr Duration logs_pace = std::chrono::milliseconds(5);
+
+    // Binds; a socket file that nobody listens on any longer is taken over. `on_refused` hears of a uid that
+    // may not ask, at most every few seconds for one uid. Error: Invalid for a path over 107 bytes, Failed
+    // with the system's reason.
+    static Result<Control> listen(Loop& loop, ControlSettings settings, Handler handler,
+                                  std::function<void(uid_t)> on_refused);
+    Control(Control&&) noexcept;
+    Control& operator=(Control&&) noexcept;
+    ~Control();  // closes, and removes the socket file
+
+    // Something of this topic changed: its waiting requests are asked again, once, when this turn is over.
+    void wake(Topic topic);
+    std::size_t parked() const;
+
+  private:
+    struct Inner;
+    explicit Control(std::shared_ptr<Inner> inner);
+    std::shared_ptr<Inner> inner_;
+};
+
+}  // namespace pmctl

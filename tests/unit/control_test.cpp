@@ -1,0 +1,372 @@
+#include "supervisor/io/control.hpp"
+
+#include <doctest/doctest.h>
+#include <grp.h>
+#include <nng/protocol/reqrep0/req.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <vector>
+
+#include "cli/client.hpp"
+#include "shared/nng_handles.hpp"
+#include "tests/unit/control_fixture.hpp"
+
+using namespace pmctl;
+using namespace std::chrono_literals;
+
+namespace {
+
+Client client_of(const TestDoor& door) {
+    auto client = Client::connect(door.socket());
+    REQUIRE_MESSAGE(client.has_value(), client.error().message);
+    return std::move(*client);
+}
+
+// Parks status requests until the generation is above theirs.
+Control::Handler by_generation(std::atomic<std::uint64_t>& generation) {
+    return [&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{1, "test", 0, "/x"});
+        if (status->since >= generation && may_park) return std::nullopt;
+        return Result<Reply>(StatusReply{generation, {}, {}, ""});
+    };
+}
+
+// A text as it is, by nng: for what Client would never send.
+std::string ask_raw(const std::string& socket, std::string text) {
+    start_nng();
+    NngSocket raw;
+    REQUIRE(nng_req0_open(raw.out()) == 0);
+    nng_socket_set_ms(raw.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    nng_socket_set_ms(raw.get(), NNG_OPT_RECVTIMEO, 10'000);
+    REQUIRE(nng_dial(raw.get(), ("ipc://" + socket).c_str(), nullptr, 0) == 0);
+    REQUIRE(nng_send(raw.get(), text.data(), text.size(), 0) == 0);
+    nng_msg* reply = nullptr;
+    if (nng_recvmsg(raw.get(), &reply, 0) != 0) return "no answer";
+    const NngMessage message(reply);
+    return std::string(message.body());
+}
+
+int connect_plain(const std::string& path) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    return fd;
+}
+
+}  // namespace
+
+TEST_CASE("a request is answered, and the next one on the same connection too") {
+    std::atomic<std::uint64_t> generation = 7;
+    const TestDoor door(by_generation(generation));
+    Client client = client_of(door);
+    for (int i = 0; i < 3; ++i) {
+        const auto reply = client.ask(HelloRequest{});
+        REQUIRE(reply.has_value());
+        CHECK(std::get<HelloReply>(*reply).version == "test");
+    }
+    const auto status = client.ask_for<StatusReply>(StatusRequest{});
+    REQUIRE(status.has_value());
+    CHECK(status->generation == 7);
+    CHECK_FALSE(client.ask_for<StatusReply>(HelloRequest{}).has_value());
+}
+
+TEST_CASE("the socket has the mode that was asked for, and goes when the door closes") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.mode = 0660; });
+    struct stat status{};
+    REQUIRE(::stat(door.socket().c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == 0660);
+    door.close();
+    CHECK(::stat(door.socket().c_str(), &status) != 0);
+    const auto refused = Client::connect(door.socket());
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().kind == ErrorKind::Unavailable);
+    CHECK(refused.error().message.find("pmctl up") != std::string::npos);
+}
+
+TEST_CASE("a socket file that a dead supervisor left is taken over, and a live one's is not") {
+    std::atomic<std::uint64_t> generation = 1;
+    const TestFolder folder;
+    const std::string path = folder.path() + "/s.sock";
+    const int dead = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::bind(dead, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    ::close(dead);
+    const auto there = [&](ControlSettings& settings) { settings.socket_path = path; };
+    const TestDoor door(by_generation(generation), there);
+    CHECK(client_of(door).ask(HelloRequest{}).has_value());
+    CHECK_THROWS_WITH(TestDoor(by_generation(generation), there), doctest::Contains("Address in use"));
+    CHECK(client_of(door).ask(HelloRequest{}).has_value());
+}
+
+TEST_CASE("a path that does not fit into a socket's address is refused with its length") {
+    std::atomic<std::uint64_t> generation = 1;
+    CHECK_THROWS_WITH(TestDoor(by_generation(generation),
+                               [](ControlSettings& settings) { settings.socket_path = "/" + std::string(107, 'x'); }),
+                      doctest::Contains("108 bytes"));
+}
+
+TEST_CASE("any number of waiting requests is answered by one wake") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation));
+    std::vector<Client> clients;
+    for (int i = 0; i < 200; ++i) {
+        clients.push_back(client_of(door));
+        REQUIRE(clients.back().send(StatusRequest{{}, 1, 50s}).has_value());
+    }
+    REQUIRE(door.eventually_parked(200));
+    CHECK_FALSE(clients.front().receive().has_value());
+    // Others are served meanwhile, and a wake for nothing answers none of them.
+    CHECK(client_of(door).ask(HelloRequest{}).has_value());
+    door.wake(Topic::Status);
+    door.wake(Topic::Events);
+    CHECK(door.parked() == 200);
+    generation = 2;
+    door.wake(Topic::Status);
+    for (Client& client : clients) {
+        pollfd ready{client.fd(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 10'000) == 1);
+        const auto reply = client.receive();
+        REQUIRE(reply.has_value());
+        REQUIRE(reply->has_value());
+        CHECK(std::get<StatusReply>(**reply).generation == 2);
+    }
+    CHECK(door.parked() == 0);
+}
+
+TEST_CASE("a waiting request is answered with what there is when its time is up") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation));
+    Client client = client_of(door);
+    const auto reply = client.ask_for<StatusReply>(StatusRequest{{}, 1, 20ms});
+    REQUIRE(reply.has_value());
+    CHECK(reply->generation == 1);
+    CHECK(door.parked() == 0);
+}
+
+TEST_CASE("followers of logs are asked again after each wake, however fast they come") {
+    std::atomic<int> lines = 0;
+    TestDoor door([&](const Request&, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        if (lines == 0 && may_park) return std::nullopt;
+        LogsReply reply;
+        reply.lines.resize(static_cast<std::size_t>(lines.load()));
+        return Result<Reply>(reply);
+    });
+    Client client = client_of(door);
+    LogsRequest request;
+    request.wait = 50s;
+    for (int round = 0; round < 20; ++round) {
+        lines = 0;
+        REQUIRE(client.send(request).has_value());
+        REQUIRE(door.eventually_parked(1));
+        door.wake(Topic::Logs);  // nothing new: it stays
+        lines = 3;
+        door.wake(Topic::Logs);
+        pollfd ready{client.fd(), POLLIN, 0};
+        REQUIRE(::poll(&ready, 1, 10'000) == 1);
+        const auto reply = client.receive();
+        REQUIRE(reply.has_value());
+        CHECK(std::get<LogsReply>(**reply).lines.size() == 3);
+    }
+}
+
+TEST_CASE("a client that goes away while it waits is forgotten at the next wake") {
+    std::atomic<std::uint64_t> generation = 1;
+    std::atomic<int> asked = 0;
+    const auto handler = by_generation(generation);
+    TestDoor door([&](const Request& request, bool may_park, const Peer& peer) {
+        ++asked;
+        return handler(request, may_park, peer);
+    });
+    Client stays = client_of(door);
+    REQUIRE(stays.send(StatusRequest{{}, 1, 50s}).has_value());
+    {
+        Client goes = client_of(door);
+        REQUIRE(goes.send(StatusRequest{{}, 1, 50s}).has_value());
+        REQUIRE(door.eventually_parked(2));
+    }
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    while (door.parked() != 1 && std::chrono::steady_clock::now() < until) door.wake(Topic::Status);
+    CHECK(door.parked() == 1);
+    generation = 2;
+    door.wake(Topic::Status);
+    pollfd ready{stays.fd(), POLLIN, 0};
+    CHECK(::poll(&ready, 1, 10'000) == 1);
+}
+
+TEST_CASE("malformed, unknown and oversized requests are answered or dropped with no effect on others") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation));
+    Client other = client_of(door);
+    CHECK(ask_raw(door.socket(), "{").find("-32700") != std::string::npos);
+    CHECK(ask_raw(door.socket(), std::string("\xff\x00{}", 4)).find("-32700") != std::string::npos);
+    CHECK(ask_raw(door.socket(), R"({"jsonrpc":"2.0","id":1,"method":"explode"})").find("-32601") !=
+          std::string::npos);
+    CHECK(ask_raw(door.socket(), R"({"jsonrpc":"2.0","id":1,"method":"why"})").find("-32602") !=
+          std::string::npos);
+    CHECK(ask_raw(door.socket(), std::string(max_message_bytes + 1, ' ')) == "no answer");
+    const int garbage = connect_plain(door.socket());
+    CHECK(::write(garbage, "GET / HTTP/1.0\r\n\r\n", 18) == 18);
+    const int silent = connect_plain(door.socket());
+    CHECK(other.ask(HelloRequest{}).has_value());
+    ::close(garbage);
+    ::close(silent);
+    CHECK(other.ask(HelloRequest{}).has_value());
+}
+
+TEST_CASE("a client that never reads holds nobody up") {
+    TestDoor door([](const Request&, bool, const Peer&) -> std::optional<Result<Reply>> {
+        LogsReply reply;
+        reply.lines.resize(2000);
+        for (LogLine& line : reply.lines) line.text.assign(1000, 'x');
+        return Result<Reply>(reply);
+    });
+    // nng's own framing, by hand: sixteen bytes of greeting, then requests whose answers are not read.
+    const int deaf = connect_plain(door.socket());
+    const std::string hello("\0SP\0\0\x30\0\0", 8);
+    REQUIRE(::send(deaf, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
+    const std::string body = to_text(1, Request(LogsRequest{}));
+    std::string frame("\x01", 1);
+    for (int shift = 56; shift >= 0; shift -= 8) frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
+    frame += std::string("\x80\0\0\x01", 4) + body;
+    for (int i = 0; i < 200; ++i)
+        if (::send(deaf, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) break;
+    Client other = client_of(door);
+    for (int i = 0; i < 5; ++i) {
+        const auto reply = other.ask_for<LogsReply>(LogsRequest{});
+        REQUIRE(reply.has_value());
+        CHECK(reply->lines.size() == 2000);
+    }
+    ::close(deaf);
+}
+
+TEST_CASE("a request that waits is told at once when the supervisor goes away") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation));
+    Client client = client_of(door);
+    REQUIRE(client.send(StatusRequest{{}, 1, 50s}).has_value());
+    REQUIRE(door.eventually_parked(1));
+    door.close();
+    pollfd ready{client.fd(), POLLIN, 0};
+    REQUIRE(::poll(&ready, 1, 10'000) == 1);
+    const auto reply = client.receive();
+    REQUIRE(reply.has_value());
+    REQUIRE_FALSE(reply->has_value());
+    CHECK(reply->error().kind == ErrorKind::Unavailable);
+}
+
+TEST_CASE("more than the most waiting requests are refused in words, and the gone ones count no longer") {
+    std::atomic<std::uint64_t> generation = 1;
+    TestDoor door(by_generation(generation));
+    // Many requests over one connection, as no client of ours does it.
+    const int flood = connect_plain(door.socket());
+    const std::string hello("\0SP\0\0\x30\0\0", 8);
+    REQUIRE(::send(flood, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
+    const std::string body = to_text(1, Request(StatusRequest{{}, 1, 50s}));
+    std::string frame("\x01", 1);
+    for (int shift = 56; shift >= 0; shift -= 8) frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
+    for (std::uint32_t i = 0; i < Control::max_parked; ++i) {
+        std::string request = frame + '\x80';
+        for (int shift = 16; shift >= 0; shift -= 8) request += static_cast<char>(i >> shift & 0xff);
+        request += body;
+        REQUIRE(::send(flood, request.data(), request.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(request.size()));
+    }
+    REQUIRE(door.eventually_parked(Control::max_parked));
+    Client client = client_of(door);
+    const auto refused = client.ask(StatusRequest{{}, 1, 50s});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().message.find("too many") != std::string::npos);
+    CHECK(client.ask(HelloRequest{}).has_value());
+    ::close(flood);
+    // The next one that wants to wait finds the others gone, as soon as nng has seen it.
+    const auto until = std::chrono::steady_clock::now() + 10s;
+    while (door.parked() > 1 && std::chrono::steady_clock::now() < until) {
+        Client next = client_of(door);
+        CHECK(next.send(StatusRequest{{}, 1, 50s}).has_value());
+        CHECK(next.ask(HelloRequest{}).has_value());
+    }
+    CHECK(door.parked() <= 1);
+}
+
+TEST_CASE("a bug in the handler answers the client, and the door stays open") {
+    std::atomic<bool> broken = true;
+    TestDoor door([&](const Request&, bool, const Peer&) -> std::optional<Result<Reply>> {
+        if (broken) throw std::runtime_error("oh");
+        return Result<Reply>(HelloReply{});
+    });
+    Client client = client_of(door);
+    const auto reply = client.ask(HelloRequest{});
+    REQUIRE_FALSE(reply.has_value());
+    CHECK(reply.error().message.find("oh") != std::string::npos);
+    broken = false;
+    CHECK(client.ask(HelloRequest{}).has_value());
+    CHECK(door.bugs() == 1);
+}
+
+namespace {
+
+// What `pmctl` of another user would end with. In a child: users cannot be changed back.
+int status_as(const TestDoor& door, uid_t uid, gid_t gid) {
+    REQUIRE(::chmod(door.folder().c_str(), 0755) == 0);
+    REQUIRE(::chmod(door.socket().c_str(), 0666) == 0);
+    const pid_t child = ::fork();
+    if (child == 0) {
+        if (::setgroups(0, nullptr) != 0 || ::setgid(gid) != 0 || ::setuid(uid) != 0) ::_exit(100);
+        ::execl("/proc/self/exe", "control_test", "--test-case=* as the child of another test",
+                "--no-skip=true", static_cast<char*>(nullptr));
+        ::_exit(101);
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
+}
+
+}  // namespace
+
+TEST_CASE("asks hello as the child of another test" * doctest::skip(true)) {
+    const char* socket = std::getenv("PMCTL_TEST_SOCKET");
+    REQUIRE(socket != nullptr);
+    auto client = Client::connect(socket);
+    if (!client) ::_exit(102);
+    const auto reply = client->ask(HelloRequest{});
+    ::_exit(reply ? 0 : exit_status(reply.error().kind));
+}
+
+TEST_CASE("a stranger is refused and told of once, a member of the group is served") {
+    if (::getuid() != 0) return;  // changing users takes root
+    constexpr uid_t nobody = 65534;
+    std::atomic<std::uint64_t> generation = 1;
+    {
+        const TestDoor door(by_generation(generation));
+        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
+        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
+        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
+        CHECK(door.refused() == 1);
+        CHECK(client_of(door).ask(HelloRequest{}).has_value());
+    }
+    {
+        const TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.group = 4; });
+        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
+        struct stat status{};
+        REQUIRE(::stat(door.socket().c_str(), &status) == 0);
+        CHECK(status.st_gid == 4);
+        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
+        CHECK(status_as(door, nobody, 4) == 0);  // its primary group
+    }
+    {
+        // 65534 is nobody's group by /etc/group, whatever the process says its group is.
+        const TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.group = 65534; });
+        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
+        CHECK(status_as(door, nobody, 12345) == 0);
+    }
+}
