@@ -194,10 +194,8 @@ void ExecChecks::on_end(Number number, const ExitStatus& status) {
     result.latency = Loop::now().steady - check.started;
     result.ok = !check.timed_out && status == ExitStatus{ExitStatus::Kind::Code, 0};
     if (!result.ok) {
-        const auto milliseconds =
-            std::chrono::duration_cast<std::chrono::milliseconds>(check.timeout).count();
-        result.error =
-            check.timed_out ? fmt::format("not finished within {} ms", milliseconds) : describe_end(status);
+        result.error = check.timed_out ? fmt::format("not finished within {}", format_duration(check.timeout))
+                                       : describe_end(status);
         if (const std::string said = check.said.text(); !said.empty()) result.error += ": " + said;
     }
     done_(check.run, result);

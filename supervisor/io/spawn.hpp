@@ -34,8 +34,8 @@ class Spawner {
     static constexpr std::size_t most_listen_fds = 4;
 
     // `file_limit`: RLIMIT_NOFILE as the supervisor was started with it (raise_file_limit), for children that
-    // ask for no other. `scope`: as in run_tag.hpp. To be made early, while low descriptors are free; a spawn
-    // copies those below its own. Error: no descriptors or memory left.
+    // ask for no other. `scope`: as in run_tag.hpp. To be made first of all, while low descriptors are free: a
+    // spawn copies those below its own. Error: no descriptors or memory left.
     static Result<Spawner> make(rlimit file_limit, std::string scope);
     ~Spawner();
     Spawner(Spawner&& other) noexcept;
@@ -64,6 +64,8 @@ class Spawner {
     bool reset_oom_score_ = false;
     std::map<std::string, std::string, std::less<>> own_env_;
     Identities identities_;
+    std::uint64_t changed_signals_ = 0;
+    TimePoint signals_read_ = TimePoint::min();
     void* stack_ = nullptr;
     int first_slot_ = -1;  // these always hold /dev/null between spawns
 };

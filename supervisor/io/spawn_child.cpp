@@ -38,13 +38,21 @@ IN_CHILD [[noreturn]] void give_up(ChildPlan& plan, SpawnStep step, int error) {
     for (;;) ::syscall(SYS_exit_group, 127);
 }
 
+constexpr std::size_t kernel_set_size = _NSIG / CHAR_BIT;
+
+// The kernel's sigaction, as far as it is the same on every architecture; all zeros is SIG_DFL.
+struct alignas(16) KernelAction {
+    void (*handler)(int) = nullptr;
+    char rest[56] = {};
+};
+
 // Handlers would run in the supervisor's memory, and what the supervisor ignores the child must not: exec
-// keeps SIG_IGN. The kernel's sigaction is all zeros for SIG_DFL, on every architecture.
-IN_CHILD void reset_dispositions() {
-    constexpr std::size_t kernel_set_size = _NSIG / CHAR_BIT;
-    alignas(16) char zeros[64] = {};
-    for (int signal = 1; signal < _NSIG; ++signal) {
-        ::syscall(SYS_rt_sigaction, signal, zeros, nullptr, kernel_set_size);
+// keeps SIG_IGN.
+IN_CHILD void reset_dispositions(std::uint64_t changed_signals) {
+    const KernelAction by_default;
+    for (; changed_signals != 0; changed_signals &= changed_signals - 1) {
+        const int signal = __builtin_ctzll(changed_signals) + 1;
+        ::syscall(SYS_rt_sigaction, signal, &by_default, nullptr, kernel_set_size);
     }
 }
 
@@ -59,7 +67,10 @@ IN_CHILD void take_descriptors(ChildPlan& plan) {
     for (int i = 0; i < plan.slot_count; ++i) {
         if (::syscall(SYS_dup3, plan.first_slot + i, i, 0) < 0) give_up(plan, SpawnStep::Descriptors, errno);
     }
-    ::syscall(SYS_close_range, static_cast<unsigned>(plan.slot_count), UINT_MAX, 0);
+    // Slots that begin at 3 have nothing below them, and are close-on-exec themselves.
+    if (plan.first_slot > 3) {
+        ::syscall(SYS_close_range, static_cast<unsigned>(plan.slot_count), UINT_MAX, 0);
+    }
 }
 
 // Best effort: who may not, stays as it is.
@@ -141,7 +152,7 @@ IN_CHILD int execute(const ChildPlan& plan) {
 
 IN_CHILD int run_plan(void* argument) {
     auto& plan = *static_cast<ChildPlan*>(argument);
-    reset_dispositions();
+    reset_dispositions(plan.changed_signals);
     if (plan.cgroup_procs >= 0 && ::syscall(SYS_write, plan.cgroup_procs, "0", 1) != 1) {
         give_up(plan, SpawnStep::Cgroup, errno);
     }
@@ -213,6 +224,17 @@ IN_CHILD pid_t clone_into_cgroup([[maybe_unused]] ChildPlan& plan, void* stack_t
 }
 
 }  // namespace
+
+std::uint64_t changed_signals() {
+    std::uint64_t changed = 0;
+    for (int signal = 1; signal < _NSIG; ++signal) {
+        KernelAction action;
+        if (::syscall(SYS_rt_sigaction, signal, nullptr, &action, kernel_set_size) == 0 &&
+            action.handler != SIG_DFL)
+            changed |= std::uint64_t{1} << (signal - 1);
+    }
+    return changed;
+}
 
 pid_t start_child(ChildPlan& plan, void* stack_top, std::size_t stack_size, int cgroup_fd, int& pidfd) {
     if (cgroup_fd >= 0) {

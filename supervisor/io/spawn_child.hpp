@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <cstdint>
 
 namespace pmctl {
 
@@ -29,7 +30,8 @@ struct ChildPlan {
     int first_slot = 0;
     int slot_count = 3;
 
-    int cgroup_procs = -1;  // where the child joins its cgroup by itself
+    std::uint64_t changed_signals = 0;  // from changed_signals()
+    int cgroup_procs = -1;              // where the child joins its cgroup by itself
     bool reset_oom_score = false;
     mode_t umask = 0022;
     rlimit file_limit{};
@@ -55,6 +57,9 @@ struct ChildPlan {
     SpawnStep failed = SpawnStep::None;
     int error = 0;  // errno
 };
+
+// The signals that this process ignores or catches, as a set of bits: bit 0 is signal 1.
+std::uint64_t changed_signals();
 
 // Clones, runs the plan in the child, and returns once it has executed its program, failed or died: the
 // child's pid, or -1 and errno. `stack_top` is the upper end of memory that nothing else uses meanwhile;

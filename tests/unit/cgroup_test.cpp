@@ -1,11 +1,14 @@
 #include "supervisor/io/cgroup.hpp"
 
 #include <doctest/doctest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
-#include <fstream>
-#include <sstream>
+#include <cstddef>
 
 #include "supervisor/io/process_table.hpp"
 #include "tests/unit/event_wait.hpp"
@@ -124,6 +127,45 @@ TEST_CASE("A child is born into its group, and everything in it goes with its ru
     CHECK(events.until([&] { return ended; }));
     CHECK(events.until([&] { return ::kill(daemon, 0) != 0; }));
     CHECK(events.until([&] { return ::access(folder.c_str(), F_OK) != 0; }));
+}
+
+namespace {
+
+// What container engines do: clone3 is not there.
+bool without_clone3() {
+    std::array<sock_filter, 4> program = {
+        sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
+    return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace
+
+TEST_CASE("Where clone3 is filtered away a child joins its group by itself") {
+    const Mounted mounted;
+    if (mounted.group.empty()) return;
+    const auto groups = Cgroups::at(mounted.group);
+    REQUIRE(groups);
+    auto group = groups->make("web", 9, {});
+    REQUIRE(group);
+    const std::string wanted = "/run-web-9\n";
+    // In a process of its own, since a filter stays.
+    const pid_t filtered = ::fork();
+    if (filtered == 0) {
+        if (!without_clone3()) ::_exit(2);
+        auto spawner = test::spawner();
+        const auto outcome = run(spawner, request({"cat", "/proc/self/cgroup"}), {}, group->fd());
+        ::_exit(outcome.out.find(wanted) != std::string::npos ? 0 : 1);
+    }
+    int status = -1;
+    CHECK(::waitpid(filtered, &status, 0) == filtered);
+    CHECK(status == 0);
+    CHECK(group->remove());
 }
 
 TEST_CASE("A limit whose controller is not delegated is refused by name, and leaves no group") {

@@ -67,7 +67,7 @@ TEST_CASE("A check that does not end in time is killed with its whole group") {
     world.start(1, "trap '' TERM; sleep 1000 & echo $!; wait", std::chrono::milliseconds(300));
     const auto result = world.result(1);
     CHECK_FALSE(result.ok);
-    REQUIRE(result.error.starts_with("not finished within 300 ms: "));
+    REQUIRE(result.error.starts_with("not finished within 300ms: "));
     const pid_t inner = std::stoi(result.error.substr(result.error.rfind(' ')));
     CHECK(world.events.until([&] { return ::kill(inner, 0) != 0; }));
 }
@@ -115,7 +115,7 @@ TEST_CASE("A check that prints without end is stopped by its time alone, and its
     World world;
     world.start(1, "while :; do echo 0123456789012345678901234567890123456789; done",
                 std::chrono::milliseconds(200));
-    CHECK(world.result(1).error.starts_with("not finished within 200 ms: 01234"));
+    CHECK(world.result(1).error.starts_with("not finished within 200ms: 01234"));
 }
 
 TEST_CASE("The last line is the last that has something on it, and no longer than it may be") {
