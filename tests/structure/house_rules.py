@@ -35,7 +35,7 @@ for top in ("cli", "shared", "supervisor", "tests", "etc", "man", "README.md"):
                 r"\b(sleep_for|sleep_until|usleep|nanosleep)\b|(?<![\w.])sleep\(|\btime\.sleep\(|^\s*sleep ", line
             ):
                 problems.append(f"{name}:{number}: sleeps: wait for an event with a cap")
-            if is_cpp and re.search(r"\busing namespace std\b", line):
+            if is_cpp and re.search(r"\busing namespace std;", line):
                 problems.append(f"{name}:{number}: using namespace std")
         if name.endswith(".hpp"):
             if not lines or not lines[0].startswith("// "):
