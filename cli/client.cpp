@@ -1,5 +1,6 @@
 #include "cli/client.hpp"
 
+#include <nng/nng.h>
 #include <nng/protocol/reqrep0/req.h>
 #include <poll.h>
 #include <sys/epoll.h>

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
-#include "shared/config_text.hpp"
+#include "shared/config_listing.hpp"
 #include "supervisor/core/config_show.hpp"
 
 namespace pmctl {

@@ -1,5 +1,6 @@
 #include "supervisor/io/control.hpp"
 
+#include <nng/nng.h>
 #include <nng/protocol/reqrep0/rep.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
