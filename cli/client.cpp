@@ -1,6 +1,5 @@
 #include "cli/client.hpp"
 
-#include <nng/protocol/reqrep0/req.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

@@ -1,6 +1,5 @@
 #include "supervisor/io/control.hpp"
 
-#include <nng/protocol/reqrep0/rep.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
