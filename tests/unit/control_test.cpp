@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <grp.h>
-#include <nng/protocol/reqrep0/req.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
