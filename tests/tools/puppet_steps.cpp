@@ -20,8 +20,6 @@
 
 #include "shared/json_text.hpp"
 
-extern char** environ;
-
 namespace pmctl {
 
 namespace {
