@@ -1,10 +1,5 @@
 #include "cli/client.hpp"
 
-<<<<<<< HEAD
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/req.h>
-=======
->>>>>>> cli
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>

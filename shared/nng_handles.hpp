@@ -2,11 +2,7 @@
 #pragma once
 
 #include <nng/nng.h>
-<<<<<<< HEAD
-#include <nng/nng.h>
-=======
 #include <nng/protocol/reqrep0/rep.h>
->>>>>>> cli
 #include <nng/protocol/reqrep0/req.h>
 
 #include <csignal>

@@ -1,10 +1,5 @@
 #include "supervisor/io/control.hpp"
 
-<<<<<<< HEAD
-#include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
-=======
->>>>>>> cli
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
