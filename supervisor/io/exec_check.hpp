@@ -58,7 +58,7 @@ class ExecChecks {
         pid_t pid = -1;
         int output = -1;
         Duration timeout{};
-        TimePoint started{};
+        TimePoint started;
         LastLine said;
     };
 

@@ -41,7 +41,7 @@ class Identities {
   private:
     struct Entry {
         Identity identity;
-        TimePoint until{};
+        TimePoint until;
     };
     std::map<std::pair<std::string, std::string>, Entry> entries_;
 };

@@ -58,7 +58,7 @@ std::vector<Duration> spawner_replacement(Loop& loop, Spawner& spawner, const st
     std::vector<Duration> times;
     std::unique_ptr<ProcessTable> table;
     std::size_t round = 0;
-    TimePoint killed{};
+    TimePoint killed;
     const auto start = [&] {
         request.argv = {program, stamps.path(), std::to_string(round)};
         request.run = round + 1;
