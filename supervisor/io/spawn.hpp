@@ -34,8 +34,8 @@ class Spawner {
     static constexpr std::size_t most_listen_fds = 4;
 
     // `file_limit`: RLIMIT_NOFILE as the supervisor was started with it (raise_file_limit), for children that
-    // ask for no other. `scope`: as in run_tag.hpp. To be made first of all, while low descriptors are free: a
-    // spawn copies those below its own. Error: no descriptors or memory left.
+    // ask for no other. `scope`: as in run_tag.hpp. To be made first of all, while low descriptors are free:
+    // a spawn copies those below its own. Error: no descriptors or memory left.
     static Result<Spawner> make(rlimit file_limit, std::string scope);
     ~Spawner();
     Spawner(Spawner&& other) noexcept;
