@@ -37,10 +37,10 @@ std::string bash() {
         const std::string fixed = each.name == "help" ? "$commands" : fixed_words(each.name);
         if (!fixed.empty()) words += "        " + each.name + ") words=\"" + fixed + "\" ;;\n";
     }
-    return R"(# bash completion for pmctl
+    return R"sh(# bash completion for pmctl
 _pmctl() {
-    local commands=')" +
-           names + R"('
+    local commands=')sh" +
+           names + R"sh('
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
     local command='' options='--config --socket --json --color --help --version' words='' i
     local -a where=()
@@ -61,19 +61,19 @@ _pmctl() {
     esac
     case $command in
         '') words=$commands ;;
-)" + options +
-           R"(    esac
+)sh" + options +
+           R"sh(    esac
     if [[ $current == -* ]]; then
         COMPREPLY=($(compgen -W "$options" -- "$current"))
         return
     fi
     case $command in
-)" + words +
-           R"(        validate) compopt -o default 2>/dev/null; return ;;
+)sh" + words +
+           R"sh(        validate) compopt -o default 2>/dev/null; return ;;
     esac
     case $command in
-        )" +
-           targets + R"() words+=" $(pmctl "${where[@]}" status -q 2>/dev/null)";
+        )sh" +
+           targets + R"sh() words+=" $(pmctl "${where[@]}" status -q 2>/dev/null)sh";
     ;
     esac COMPREPLY = ($(compgen - W "$words" --"$current"))
 #A replica's name has a colon, where readline breaks words.
@@ -124,7 +124,7 @@ std::string zsh() {
     }
     return "#compdef pmctl\n# zsh completion for pmctl\n\n_pmctl_commands() {\n    local -a commands=(\n" +
            list +
-           R"(    )
+           R"sh(    )
     _describe command commands
 }
 
@@ -149,11 +149,12 @@ _pmctl() {
     [[ -n ${opt_args[--config]} ]] && _pmctl_where+=(--config ${opt_args[--config]})
     [[ -n ${opt_args[--socket]} ]] && _pmctl_where+=(--socket ${opt_args[--socket]})
     case $words[1] in
-)" + cases + R"(    esac
+)sh" + cases +
+           R"sh(    esac
 }
 
 _pmctl "$@"
-)";
+)sh";
 }
 
 std::string fish_text(const std::string& text) {
@@ -166,7 +167,7 @@ std::string fish_text(const std::string& text) {
 }
 
 std::string fish() {
-    std::string out = R"(# fish completion for pmctl
+    std::string out = R"sh(# fish completion for pmctl
 function __pmctl_targets
     pmctl status -q 2>/dev/null
 end
@@ -175,7 +176,7 @@ complete -c pmctl -l config -r -F -d 'Configuration'
 complete -c pmctl -l socket -r -F -d 'Control socket'
 complete -c pmctl -l color -x -a 'auto always never' -d 'Colours'
 complete -c pmctl -l json -d 'Print JSON'
-)";
+)sh";
     for (const CommandWords& each : all_commands()) {
         const std::string seen = " -n '__fish_seen_subcommand_from " + each.name + "'";
         out += "complete -c pmctl -n __fish_use_subcommand -a " + each.name + " -d '" +
