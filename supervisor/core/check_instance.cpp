@@ -89,15 +89,16 @@ void check_expansion(const MergedInstance& instance, const CheckedConfig& config
         return;
     const std::uint16_t port = spec.process.port.kind == PortWish::Kind::Fixed ? spec.process.port.number
                                                                                : config.globals->ports.first;
-    const auto tried = launch(spec, 0, port, *config.environment, std::string("secret"));
+    const auto tried = try_launch(spec, 0, port, *config.environment, std::string("secret"));
     if (tried) return;
-    // The message begins with the key in quotes.
-    const std::string& message = tried.error().message;
-    const auto quote = message.find('\'', 1);
-    const std::string key = message.starts_with('\'') ? message.substr(1, quote - 1) : "";
-    if (!key.starts_with("env.")) return problems.add(instance, key, message);
-    const Field* field = find_field(instance.blocks, "env", key.substr(4));
-    if (field != nullptr) problems.add_at(field->at, message, "");
+    const LaunchFault& fault = tried.error();
+    const bool is_env = fault.key.starts_with("env.");
+    const Field* variable = is_env ? find_field(instance.blocks, "env", fault.key.substr(4)) : nullptr;
+    const std::string message = "'" + fault.key + "': " + fault.message;
+    if (variable != nullptr)
+        problems.add_at(variable->at, message);
+    else
+        problems.add(instance, fault.key, message);
 }
 
 }  // namespace
@@ -106,7 +107,7 @@ void check_instance(const MergedInstance& instance, const CheckedConfig& config,
     check_command(instance, config, problems);
     check_port(instance, problems);
     check_policy(instance, problems);
-    check_expansion(instance, config, problems);
+    if (config.env_complete) check_expansion(instance, config, problems);
 }
 
 }  // namespace pmctl

@@ -17,6 +17,8 @@ struct CheckedConfig {
     const Environment* environment = nullptr;                // as children are to inherit it
     bool has_admin = false;
     bool complete = true;  // false: a file could not be parsed, so that a missing name proves nothing
+    bool env_complete =
+        true;  // false: an env_file could not be read, so that an unset ${NAME} proves nothing
 };
 
 // All problems; each with the place of the value that is to blame, or of the block where it is missing. A

@@ -37,7 +37,7 @@ std::vector<FieldSource> sources_of(const std::vector<FieldSource>& below, const
     return last;
 }
 
-void apply(const LayerIndex::Blocks& blocks, InstanceSpec& spec) {
+void apply_blocks(const LayerIndex::Blocks& blocks, InstanceSpec& spec) {
     for (const Block* block : blocks) {
         for (const Field& field : block->fields) {
             if (!field.valid) continue;
@@ -81,7 +81,7 @@ const Merger::Base& Merger::base(const std::string& app) {
         const auto own = index_->app(app);
         base.blocks.insert(base.blocks.end(), own.begin(), own.end());
     }
-    apply(base.blocks, base.spec);
+    apply_blocks(base.blocks, base.spec);
     return bases_.emplace(app, std::move(base)).first->second;
 }
 
@@ -96,7 +96,7 @@ MergedInstance Merger::instance(const std::string& id, const Block* admin) {
 
     MergedInstance merged{std::make_shared<InstanceSpec>(below.spec), below.blocks};
     InstanceSpec& spec = *merged.spec;
-    apply(own, spec);
+    apply_blocks(own, spec);
     spec.id = id;
     spec.app = app_name != nullptr ? *app_name : "";
     spec.origin = origin;

@@ -6,7 +6,7 @@
 
 #include "shared/nearest.hpp"
 #include "shared/path.hpp"
-#include "supervisor/core/config_text.hpp"
+#include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/names.hpp"
 #include "supervisor/core/toml_text.hpp"
 

@@ -1,6 +1,6 @@
 #include "supervisor/core/env_file.hpp"
 
-#include "supervisor/core/config_text.hpp"
+#include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/names.hpp"
 
 namespace pmctl {

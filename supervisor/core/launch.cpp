@@ -25,7 +25,7 @@ class FinalEnvironment {
         return expanded(key);
     }
 
-    Result<std::vector<std::string>> list() {
+    tl::expected<std::vector<std::string>, LaunchFault> list() {
         const Environment& env = spec_.process.env;
         const Environment& file = spec_.process.env_file_values;
         std::vector<std::string> out;
@@ -46,14 +46,11 @@ class FinalEnvironment {
         }
         for (const auto& [name, text] : env) {
             const auto expanded_text = expanded(name);
-            if (!expanded_text) return tl::unexpected(in_key("env." + name, expanded_text.error()));
+            if (!expanded_text)
+                return tl::unexpected(LaunchFault{"env." + name, expanded_text.error().message});
             add(name, *expanded_text);
         }
         return out;
-    }
-
-    static Error in_key(const std::string& key, const Error& error) {
-        return {ErrorKind::Invalid, "'" + key + "': " + error.message};
     }
 
   private:
@@ -105,16 +102,17 @@ Environment given_names(const InstanceSpec& spec, std::uint32_t replica, std::ui
 
 }  // namespace
 
-Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint16_t port,
-                      const Environment& base, const std::optional<std::string>& internal_secret) {
+tl::expected<Launch, LaunchFault> try_launch(const InstanceSpec& spec, std::uint32_t replica,
+                                             std::uint16_t port, const Environment& base,
+                                             const std::optional<std::string>& internal_secret) {
     FinalEnvironment env(spec, base, given_names(spec, replica, port, internal_secret));
-    std::optional<Error> error;
+    std::optional<LaunchFault> fault;
     const Lookup lookup = [&env](std::string_view name) { return env.value(name); };
     const auto text_of = [&](const std::string& key, const std::string& text) {
-        if (error || text.find('$') == std::string::npos) return text;
+        if (fault || text.find('$') == std::string::npos) return text;
         auto expanded = expand(text, lookup);
         if (expanded) return std::move(*expanded);
-        error = FinalEnvironment::in_key(key, expanded.error());
+        fault = LaunchFault{key, expanded.error().message};
         return std::string();
     };
     const auto list_of = [&](const std::string& key, const std::vector<std::string>& texts) {
@@ -129,19 +127,26 @@ Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint
     launch.health_path = text_of("health.path", spec.policy.health.path);
     if (spec.policy.health.kind == HealthKind::Exec)
         launch.health_command = list_of("health.command", spec.policy.health.command);
-    if (error) return tl::unexpected(*error);
+    if (fault) return tl::unexpected(*fault);
     auto list = env.list();
     if (!list) return tl::unexpected(list.error());
     launch.env = std::move(*list);
     if (!launch.working_dir.starts_with('/'))
-        return fail(ErrorKind::Invalid,
-                    "'working_dir': '" + launch.working_dir + "' is no absolute path once it is expanded");
+        return tl::unexpected(LaunchFault{
+            "working_dir", "'" + launch.working_dir + "' is no absolute path once it is expanded"});
     if (!launch.health_path.starts_with('/'))
-        return fail(ErrorKind::Invalid, "'health.path': '" + launch.health_path +
-                                            "' does not begin with '/' once it is expanded");
+        return tl::unexpected(LaunchFault{
+            "health.path", "'" + launch.health_path + "' does not begin with '/' once it is expanded"});
     if (launch.argv.empty() || launch.argv.front().empty())
-        return fail(ErrorKind::Invalid, "'command': the program is empty");
+        return tl::unexpected(LaunchFault{"command", "the program is empty once it is expanded"});
     return launch;
+}
+
+Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint16_t port,
+                      const Environment& base, const std::optional<std::string>& internal_secret) {
+    return try_launch(spec, replica, port, base, internal_secret).map_error([](const LaunchFault& fault) {
+        return Error{ErrorKind::Invalid, "'" + fault.key + "': " + fault.message};
+    });
 }
 
 Environment child_environment(const Environment& own, const std::optional<AdminSettings>& admin) {

@@ -166,6 +166,13 @@ void Loop::later(Callback callback) {
     });
 }
 
+void Loop::from_any_thread(Callback callback) {
+    asio::post(inner_->context, [inner = inner_.get(), callback = std::move(callback)] {
+        inner->guarded(callback);
+        inner->run_later();
+    });
+}
+
 void Loop::on_wake(Callback callback) {
     inner_->wake = std::move(callback);
 }

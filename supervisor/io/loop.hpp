@@ -39,6 +39,8 @@ class Loop {
 
     // When all events that are ready now have been handled; in the order asked for.
     void later(Callback callback);
+    // The same for another thread: safe at any time while the Loop exists.
+    void from_any_thread(Callback callback);
     // One wish; a new one replaces the last, max() is never. `on_wake` is set once, before run.
     void on_wake(Callback callback);
     void wake_at(TimePoint when);

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/intrusive/set.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -13,17 +12,14 @@
 #include <unordered_map>
 #include <utility>
 
+#include "supervisor/io/deadlines.hpp"
 #include "supervisor/io/http_answer.hpp"
 #include "supervisor/io/loopback.hpp"
-#include "supervisor/io/timer.hpp"
 
 namespace pmctl {
 
-namespace intrusive = boost::intrusive;
-
 namespace {
 
-constexpr Duration timer_slot = std::chrono::milliseconds(20);  // deadlines within one are met together
 constexpr std::uint32_t when_readable = EPOLLIN | EPOLLRDHUP | EPOLLET;
 constexpr TimePoint at_once{};
 
@@ -36,7 +32,7 @@ enum class Stage : std::uint8_t {
 
 // One run that is or was checked: about 200 bytes with its watch and its place in the table.
 struct Probe {
-    explicit Probe(RunNumber number) : run(number) {}
+    explicit Probe(RunNumber number) : run(number), deadline(number) {}
 
     RunNumber run;
     int fd = -1;
@@ -53,28 +49,14 @@ struct Probe {
     bool reused = false;  // the connection served an earlier check: its end is no failure yet
     bool all_sent = false;
     TimePoint started;
-    TimePoint deadline;
+    Deadline deadline;  // of the check in flight
     Duration timeout{};
     std::string path;
     std::unique_ptr<HttpAnswer> answer;  // one that came in pieces
-    intrusive::set_member_hook<intrusive::optimize_size<true>> by_deadline;
 };
-
-struct Earlier {
-    bool operator()(const Probe& a, const Probe& b) const { return a.deadline < b.deadline; }
-};
-using Deadlines =
-    intrusive::multiset<Probe,
-                        intrusive::member_hook<Probe, decltype(Probe::by_deadline), &Probe::by_deadline>,
-                        intrusive::compare<Earlier>>;
 
 TimePoint steady_now() {
     return std::chrono::time_point_cast<Duration>(std::chrono::steady_clock::now());
-}
-
-TimePoint slot_end(TimePoint when) {
-    const Duration rest = when.time_since_epoch() % timer_slot;
-    return rest == Duration::zero() ? when : when + (timer_slot - rest);
 }
 
 // ::1 is not there at all, as opposed to refusing.
@@ -86,9 +68,10 @@ bool is_no_address(int error) {
 
 struct Probes::Inner {
     Inner(Loop& the_loop, OnResult callback)
-        : loop(the_loop), on_result(std::move(callback)), timer(the_loop, [this] { meet_deadlines(); }) {}
+        : loop(the_loop),
+          on_result(std::move(callback)),
+          deadlines(the_loop, [this](RunNumber run) { deadline_met(run); }) {}
     ~Inner() {
-        deadlines.clear();
         for (auto& [run, probe] : probes) close(probe);
     }
 
@@ -108,9 +91,7 @@ struct Probes::Inner {
     void ended(Probe& probe, bool reset);
     void check_kept(Probe& probe);
 
-    void schedule(Probe& probe, TimePoint deadline);
-    void arm();
-    void meet_deadlines();
+    void deadline_met(RunNumber run);
     void report_due(Probe& probe);
     void time_out(Probe& probe);
     void finish(Probe& probe, CheckResult result);
@@ -119,11 +100,9 @@ struct Probes::Inner {
 
     Loop& loop;
     OnResult on_result;
-    Timer timer;
-    TimePoint armed = TimePoint::max();
+    Deadlines deadlines;
     std::unordered_map<RunNumber, Probe> probes;
-    Deadlines deadlines;  // of the checks in flight
-    std::string text;     // the request being sent
+    std::string text;  // the request being sent
     std::array<char, std::size_t{32} << 10> buffer;
 };
 
@@ -139,7 +118,7 @@ Probe* Probes::Inner::begin(RunNumber run, std::uint16_t port, Duration timeout)
     if (probe.port != port) close(probe);
     probe.port = port;
     probe.stage = Stage::Connecting;
-    schedule(probe, probe.started + timeout);
+    deadlines.set(probe.deadline, probe.started + timeout);
     return &probe;
 }
 
@@ -274,41 +253,9 @@ void Probes::Inner::check_kept(Probe& probe) {
     close(probe);
 }
 
-void Probes::Inner::schedule(Probe& probe, TimePoint deadline) {
-    if (probe.by_deadline.is_linked()) deadlines.erase(deadlines.iterator_to(probe));
-    probe.deadline = deadline;
-    deadlines.insert(probe);
-    arm();
-}
-
-// A wish for a moment too early is left as it is while there are checks in flight: it costs less to be woken
-// for nothing once in a while than to set the timer with each answer.
-void Probes::Inner::arm() {
-    if (deadlines.empty()) {
-        timer.clear();
-        armed = TimePoint::max();
-        return;
-    }
-    const TimePoint when = slot_end(deadlines.begin()->deadline);
-    if (when >= armed) return;
-    timer.set(when);
-    armed = when;
-}
-
-void Probes::Inner::meet_deadlines() {
-    armed = TimePoint::max();
-    // Also when a callback throws: no check may be left without a timer.
-    const auto rearm = [](Inner* inner) { inner->arm(); };
-    const std::unique_ptr<Inner, decltype(rearm)> at_end(this, rearm);
-    const TimePoint now = steady_now();
-    while (!deadlines.empty() && deadlines.begin()->deadline <= now) {
-        Probe& probe = *deadlines.begin();
-        if (probe.stage == Stage::Due) {
-            report_due(probe);
-        } else {
-            time_out(probe);
-        }
-    }
+void Probes::Inner::deadline_met(RunNumber run) {
+    Probe& probe = probes.at(run);
+    probe.stage == Stage::Due ? report_due(probe) : time_out(probe);
 }
 
 void Probes::Inner::report_due(Probe& probe) {
@@ -333,8 +280,7 @@ void Probes::Inner::time_out(Probe& probe) {
 
 void Probes::Inner::finish(Probe& probe, CheckResult result) {
     result.latency = steady_now() - probe.started;
-    deadlines.erase(deadlines.iterator_to(probe));
-    if (deadlines.empty()) arm();
+    deadlines.clear(probe.deadline);
     probe.stage = Stage::Resting;
     probe.answer.reset();
     // The callback may begin the next check, or forget the run: the probe is not to be touched after it.
@@ -347,7 +293,7 @@ void Probes::Inner::finish(Probe& probe, CheckResult result) {
 void Probes::Inner::due(Probe& probe, int error) {
     probe.stage = Stage::Due;
     probe.error = error;
-    schedule(probe, at_once);
+    deadlines.set(probe.deadline, at_once);
 }
 
 void Probes::Inner::close(Probe& probe) {
@@ -384,8 +330,7 @@ void Probes::forget(RunNumber run) {
     if (found == inner_->probes.end()) return;
     Probe& probe = found->second;
     inner_->close(probe);
-    if (probe.by_deadline.is_linked()) inner_->deadlines.erase(inner_->deadlines.iterator_to(probe));
-    if (inner_->deadlines.empty()) inner_->arm();
+    inner_->deadlines.clear(probe.deadline);
     inner_->probes.erase(found);
 }
 

@@ -1,5 +1,5 @@
-// The Effects of the real world: hands each wish to the part of io that fulfils it, and each report of theirs to the
-// Supervisor. No decision is made here.
+// The Effects of the real world: hands each wish to the part of io that fulfils it, and each report of theirs
+// to the Supervisor. No decision is made here.
 #pragma once
 
 #include <functional>
@@ -34,9 +34,10 @@ class RealEffects final : public Effects {
         std::function<void()> finished;
     };
 
-    // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be had.
-    static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config, Surroundings surroundings,
-                                                     rlimit file_limit);
+    // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be
+    // had.
+    static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config,
+                                                     Surroundings surroundings, rlimit file_limit);
     void serve(Supervisor& supervisor, Hooks hooks);
 
     StateStore& state() { return *store_; }

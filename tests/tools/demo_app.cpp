@@ -16,9 +16,9 @@
 #include <random>
 #include <string>
 
+#include "shared/json_text.hpp"
 #include "shared/result.hpp"
 #include "shared/time.hpp"
-#include "tests/tools/json_text.hpp"
 #include "tests/tools/tiny_http.hpp"
 
 namespace pmctl {
@@ -188,11 +188,24 @@ class DemoApp {
         ++requests_;
         const auto uptime = std::chrono::duration_cast<std::chrono::milliseconds>(now() - started_).count();
         if (question.path == "/api/status") {
-            return {.type = "application/json",
-                    .body = "{\"status\":\"ok\",\"instance\":" + json_text(environment("INSTANCE_ID")) +
-                            ",\"replica\":" + json_text(environment("REPLICA")) + ",\"pid\":" +
-                            std::to_string(::getpid()) + ",\"uptime_ms\":" + std::to_string(uptime) +
-                            ",\"requests\":" + std::to_string(requests_) + "}\n"};
+            HttpAnswer status{.type = "application/json"};
+            JsonWriter json(status.body);
+            json.begin_object();
+            json.key("status");
+            json.string("ok");
+            json.key("instance");
+            json.string(environment("INSTANCE_ID"));
+            json.key("replica");
+            json.string(environment("REPLICA"));
+            json.key("pid");
+            json.number(std::int64_t{::getpid()});
+            json.key("uptime_ms");
+            json.number(std::int64_t{uptime});
+            json.key("requests");
+            json.number(requests_);
+            json.end_object();
+            status.body += '\n';
+            return status;
         }
         if (question.path == "/") {
             say("a visitor");

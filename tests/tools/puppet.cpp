@@ -116,8 +116,10 @@ class Puppet {
             words >> verb >> std::ws;
             std::string rest;
             std::getline(words, rest);
-            if (const std::string wrong = do_step(verb, rest); !wrong.empty())
-                status_ = complain("step '" + step + "': " + wrong);
+            const std::string wrong = do_step(verb, rest);
+            if (wrong.empty()) continue;
+            std::cerr << "puppet: step '" << step << "': " << wrong << '\n';
+            status_ = 2;
         }
         if (status_ || is_ready_ || !awaited_.empty()) return;
         is_ready_ = true;

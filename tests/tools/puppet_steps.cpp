@@ -16,20 +16,22 @@
 #include <filesystem>
 #include <fstream>
 #include <string_view>
+#include <utility>
 
-#include "tests/tools/json_text.hpp"
-
-extern char** environ;
+#include "shared/json_text.hpp"
 
 namespace pmctl {
 
 namespace {
 
-std::string limit(const char* name, __rlimit_resource resource) {
+void write_limit(JsonWriter& json, const char* name, __rlimit_resource resource) {
     rlimit found{};
     ::getrlimit(resource, &found);
-    const auto text = [](rlim_t value) { return value == RLIM_INFINITY ? "-1" : std::to_string(value); };
-    return json_text(name) + ":[" + text(found.rlim_cur) + "," + text(found.rlim_max) + "]";
+    json.key(name);
+    json.begin_array();
+    for (const rlim_t value : {found.rlim_cur, found.rlim_max})
+        json.number(value == RLIM_INFINITY ? std::int64_t{-1} : static_cast<std::int64_t>(value));
+    json.end_array();
 }
 
 // "SigBlk" and the like of proc(5), as hexadecimal.
@@ -42,16 +44,44 @@ std::string status_field(std::string_view name) {
     return "";
 }
 
-std::string open_descriptors() {
-    std::string list = "{";
+void write_descriptors(JsonWriter& json) {
+    json.begin_object();
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
         const auto target = std::filesystem::read_symlink(entry.path(), error);
         if (target.string().starts_with("/proc/")) continue;  // the one that reads this folder
-        list += (list.size() > 1 ? "," : "") + json_text(entry.path().filename().string()) + ":" +
-                json_text(target.string());
+        json.key(entry.path().filename().string());
+        json.string(target.string());
     }
-    return list + "}";
+    json.end_object();
+}
+
+void write_environment(JsonWriter& json) {
+    json.begin_object();
+    for (char** entry = environ; *entry != nullptr; ++entry) {
+        const std::string_view text = *entry;
+        const auto equals = text.find('=');
+        if (equals == std::string_view::npos) continue;
+        json.key(text.substr(0, equals));
+        json.string(text.substr(equals + 1));
+    }
+    json.end_object();
+}
+
+void write_groups(JsonWriter& json) {
+    std::array<gid_t, 256> groups{};
+    const int count = ::getgroups(static_cast<int>(groups.size()), groups.data());
+    json.begin_array();
+    for (int i = 0; i < count; ++i) json.number(std::int64_t{groups.at(static_cast<std::size_t>(i))});
+    json.end_array();
+}
+
+std::string own_umask() {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    std::array<char, 8> text{};
+    std::snprintf(text.data(), text.size(), "%04o", static_cast<unsigned>(mask));
+    return text.data();
 }
 
 // As after exec: a child waits like any other program, not like the puppet.
@@ -75,40 +105,52 @@ bool write_all(int fd, std::string_view text) {
 }  // namespace
 
 std::string describe_process(int argc, char** argv) {
-    std::string arguments;
-    for (int i = 0; i < argc; ++i) arguments += (i > 0 ? "," : "") + json_text(argv[i]);
-    std::string env;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-        const std::string_view text = *entry;
-        const auto equals = text.find('=');
-        if (equals == std::string_view::npos) continue;
-        env += (env.empty() ? "" : ",") + json_text(text.substr(0, equals)) + ":" +
-               json_text(text.substr(equals + 1));
+    std::string text;
+    JsonWriter json(text);
+    json.begin_object();
+    const std::array<std::pair<const char*, std::int64_t>, 8> numbers = {{{"pid", ::getpid()},
+                                                                          {"ppid", ::getppid()},
+                                                                          {"pgid", ::getpgrp()},
+                                                                          {"sid", ::getsid(0)},
+                                                                          {"uid", ::getuid()},
+                                                                          {"euid", ::geteuid()},
+                                                                          {"gid", ::getgid()},
+                                                                          {"egid", ::getegid()}}};
+    for (const auto& [name, value] : numbers) {
+        json.key(name);
+        json.number(value);
     }
-    std::array<gid_t, 256> groups{};
-    const int count = std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0);
-    std::string group_list;
-    for (int i = 0; i < count; ++i)
-        group_list += (i > 0 ? "," : "") + std::to_string(groups.at(static_cast<std::size_t>(i)));
-    const mode_t mask = ::umask(0);
-    ::umask(mask);
-    std::array<char, 8> mask_text{};
-    std::snprintf(mask_text.data(), mask_text.size(), "%04o", static_cast<unsigned>(mask));
-    std::string oom;
-    std::getline(std::ifstream("/proc/self/oom_score_adj"), oom);
-    const auto number = [](const char* name, long value) {
-        return json_text(name) + ":" + std::to_string(value) + ",";
-    };
+    json.key("groups");
+    write_groups(json);
     std::error_code error;
-    return "{" + number("pid", ::getpid()) + number("ppid", ::getppid()) + number("pgid", ::getpgrp()) +
-           number("sid", ::getsid(0)) + number("uid", ::getuid()) + number("euid", ::geteuid()) +
-           number("gid", ::getgid()) + number("egid", ::getegid()) + "\"groups\":[" + group_list +
-           "],\"cwd\":" + json_text(std::filesystem::current_path(error).string()) +
-           ",\"umask\":" + json_text(mask_text.data()) + ",\"argv\":[" + arguments + "],\"env\":{" + env +
-           "},\"limits\":{" + limit("nofile", RLIMIT_NOFILE) + "," + limit("core", RLIMIT_CORE) + "," +
-           limit("nproc", RLIMIT_NPROC) + "},\"sig_blocked\":" + json_text(status_field("SigBlk")) +
-           ",\"sig_ignored\":" + json_text(status_field("SigIgn")) +
-           ",\"oom_score_adj\":" + (oom.empty() ? "0" : oom) + ",\"fds\":" + open_descriptors() + "}\n";
+    json.key("cwd");
+    json.string(std::filesystem::current_path(error).string());
+    json.key("umask");
+    json.string(own_umask());
+    json.key("argv");
+    json.begin_array();
+    for (int i = 0; i < argc; ++i) json.string(argv[i]);
+    json.end_array();
+    json.key("env");
+    write_environment(json);
+    json.key("limits");
+    json.begin_object();
+    write_limit(json, "nofile", RLIMIT_NOFILE);
+    write_limit(json, "core", RLIMIT_CORE);
+    write_limit(json, "nproc", RLIMIT_NPROC);
+    json.end_object();
+    json.key("sig_blocked");
+    json.string(status_field("SigBlk"));
+    json.key("sig_ignored");
+    json.string(status_field("SigIgn"));
+    std::int64_t oom_score = 0;
+    std::ifstream("/proc/self/oom_score_adj") >> oom_score;
+    json.key("oom_score_adj");
+    json.number(oom_score);
+    json.key("fds");
+    write_descriptors(json);
+    json.end_object();
+    return text + "\n";
 }
 
 Report::Report(const std::string& path) {

@@ -31,6 +31,7 @@ HttpVerdict read(std::string_view text) {
         CHECK(at_once->reusable == whole.reusable);
     }
     std::vector<std::string_view> bytes;
+    bytes.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) bytes.push_back(text.substr(i, 1));
     CHECK(without_bytes(read_pieces(bytes)) == without_bytes(whole));
     for (std::size_t cut = 1; cut < text.size() && text.size() < 2000; ++cut) {
@@ -177,11 +178,10 @@ TEST_CASE("random and damaged bytes have a verdict, and the same one in pieces")
         const std::string_view likely("\r\n0: ;,5\x00\xff", 10);
         for (std::size_t i = 0; i < damages && !text.empty(); ++i) {
             const std::size_t at = random() % text.size();
-            switch (random() % 3) {
-                case 0: text[at] = likely[random() % likely.size()]; break;
-                case 1: text.erase(at, 1 + random() % 3); break;
-                case 2: text.insert(at, 1, static_cast<char>(random())); break;
-            }
+            const auto kind = random() % 3;
+            if (kind == 0) text[at] = likely[random() % likely.size()];
+            if (kind == 1) text.erase(at, 1 + random() % 3);
+            if (kind == 2) text.insert(at, 1, static_cast<char>(random()));
         }
         const HttpVerdict whole = read_pieces({text});
         std::vector<std::string_view> pieces;

@@ -1,4 +1,4 @@
-#include "supervisor/core/config_text.hpp"
+#include "supervisor/core/text_fault.hpp"
 
 #include <algorithm>
 #include <cstdint>

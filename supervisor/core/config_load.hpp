@@ -1,0 +1,44 @@
+// The stages of the loader put together: texts → layers → merged → checked → Config, or all problems at once.
+// Finding and reading the files is io/config_files's.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shared/result.hpp"
+#include "supervisor/core/config.hpp"
+#include "supervisor/core/config_parse.hpp"
+#include "supervisor/core/problem.hpp"
+
+namespace pmctl {
+
+// What a configuration means depends on who loads it.
+struct Surroundings {
+    Environment
+        environment;        // the supervisor's own: XDG_RUNTIME_DIR, XDG_STATE_HOME, HOME, names for ${NAME}
+    std::uint32_t uid = 0;  // effective
+};
+
+struct LoadedConfig {
+    std::optional<Config> config;   // exactly when there are no problems
+    std::vector<Problem> problems;  // by file, line and column
+};
+
+// The env_files that the layers name, each path once, with the first place that names it.
+std::map<std::string, Position> env_files_of(const std::vector<ParsedFile>& files);
+
+// `files`: the main one first, then the included ones in their order. `env_files`: path → text, or why it
+// could not be read. `problems`: what reading found already.
+LoadedConfig build_config(std::vector<ParsedFile> files,
+                          const std::map<std::string, Result<std::string>>& env_files,
+                          std::vector<Problem> problems, const Surroundings& surroundings);
+
+// All problems, one a line, as Error: Invalid.
+Result<Config> config_or_error(LoadedConfig loaded);
+
+// What `--validate FILE` prints: the problems, or "FILE: ok, 12 instances". With a newline at the end.
+std::string describe_load(const std::string& path, const LoadedConfig& loaded);
+
+}  // namespace pmctl

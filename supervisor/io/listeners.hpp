@@ -1,0 +1,32 @@
+// The listening sockets of socket_activation: opened once, kept over the lives of the programs that they are
+// handed to, so that no connection is refused in between. Handing over is spawn's.
+#pragma once
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "shared/result.hpp"
+
+namespace pmctl {
+
+// A socket that listens on every address of both families (of IPv4 alone where there is no IPv6), with
+// SO_REUSEADDR, blocking, close-on-exec. -1 and errno: EADDRINUSE where anybody listens on any of them.
+int listen_everywhere(std::uint16_t port, int backlog);
+
+class Listeners {
+  public:
+    Listeners() = default;
+    ~Listeners();
+    Listeners(const Listeners&) = delete;
+    Listeners& operator=(const Listeners&) = delete;
+
+    // The socket for this port, opened if it is not yet; it stays this object's. Error: "listening on port
+    // 80: Permission denied".
+    Result<int> open(std::uint16_t port);
+    void close(std::uint16_t port);
+
+  private:
+    std::unordered_map<std::uint16_t, int> sockets_;
+};
+
+}  // namespace pmctl

@@ -1,0 +1,223 @@
+#include "supervisor/io/process_table.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+#include "supervisor/io/run_tag.hpp"
+
+namespace pmctl {
+
+namespace {
+
+ExitStatus to_status(const siginfo_t& info) {
+    if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Code, info.si_status};
+    return {ExitStatus::Kind::Signal, info.si_status};
+}
+
+// Files of /proc have no size: read until there is no more.
+std::string read_proc(const std::string& path) {
+    std::string text;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return text;
+    std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
+    for (ssize_t got = 0; (got = ::read(fd, buffer.data(), buffer.size())) > 0;) {
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+    ::close(fd);
+    return text;
+}
+
+// The children of the first thread, which orphans are given to (find_new_reaper in the kernel).
+std::vector<pid_t> children() {
+    const std::string text = read_proc(fmt::format("/proc/self/task/{}/children", ::getpid()));
+    std::vector<pid_t> pids;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    for (pid_t pid = 0; at < end; ++at) {
+        const auto [next, error] = std::from_chars(at, end, pid);
+        if (error != std::errc{}) break;
+        pids.push_back(pid);
+        at = next;  // a space, which the loop passes over
+    }
+    return pids;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ProcessTable>> ProcessTable::make(Loop& loop, std::string scope, RunEnded run_ended) {
+    std::unique_ptr<ProcessTable> table(new ProcessTable(loop, std::move(scope), std::move(run_ended)));
+    if (auto prepared = table->prepare(); !prepared) return tl::unexpected(prepared.error());
+    return table;
+}
+
+ProcessTable::ProcessTable(Loop& loop, std::string scope, RunEnded run_ended)
+    : loop_(loop), scope_(std::move(scope)), run_ended_(std::move(run_ended)) {}
+
+ProcessTable::~ProcessTable() {
+    for (auto& [pid, entry] : entries_) {
+        loop_.unwatch(entry.pidfd);
+        ::close(entry.pidfd);
+    }
+    for (const int fd : {signals_, timer_}) {
+        loop_.unwatch(fd);
+        if (fd >= 0) ::close(fd);
+    }
+}
+
+Result<void> ProcessTable::prepare() {
+    const auto failed = [](const char* call) {
+        return fail(fmt::format("{}: {}", call, std::strerror(errno)));
+    };
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return failed("prctl PR_SET_CHILD_SUBREAPER");
+    // Ignored, as it may have been inherited, it would have the kernel reap the children with their status.
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    action.sa_flags = SA_NOCLDSTOP;
+    ::sigaction(SIGCHLD, &action, nullptr);
+    sigset_t child_ended;
+    ::sigemptyset(&child_ended);
+    ::sigaddset(&child_ended, SIGCHLD);
+    ::pthread_sigmask(SIG_BLOCK, &child_ended, nullptr);
+    signals_ = ::signalfd(-1, &child_ended, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (signals_ < 0) return failed("signalfd");
+    timer_ = ::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (timer_ < 0) return failed("timerfd_create");
+
+    auto watched = loop_.watch(signals_, EPOLLIN, [this](std::uint32_t) {
+        std::array<signalfd_siginfo, 4> ignored{};  // there is one at most: SIGCHLD does not queue
+        while (::read(signals_, ignored.data(), sizeof ignored) > 0) {
+        }
+        ask_for_sweep();
+    });
+    if (!watched) return watched;
+    return loop_.watch(timer_, EPOLLIN, [this](std::uint32_t) {
+        std::uint64_t count = 0;
+        if (::read(timer_, &count, sizeof count) < 0) return;
+        sweep();
+    });
+}
+
+Result<void> ProcessTable::add(RunNumber run, Child child, std::unique_ptr<RunCgroup> cgroup) {
+    auto watched = watch(child, run, nullptr);
+    if (cgroup) {
+        if (watched)
+            cgroups_[run] = std::move(cgroup);
+        else
+            leaving_.push_back(std::move(cgroup));
+    }
+    if (watched) by_run_[run] = child.pid;
+    return watched;
+}
+
+Result<void> ProcessTable::add_other(Child child, Ended ended) {
+    return watch(child, 0, std::move(ended));
+}
+
+Result<void> ProcessTable::watch(Child child, RunNumber run, Ended ended) {
+    auto watched = loop_.watch(child.pidfd, EPOLLIN, [this, pid = child.pid](std::uint32_t) { on_end(pid); });
+    if (!watched) {
+        ::kill(-child.pid, SIGKILL);
+        siginfo_t ignored{};
+        ::waitid(P_PIDFD, static_cast<id_t>(child.pidfd), &ignored, WEXITED | __WALL);
+        ::close(child.pidfd);
+        return watched;
+    }
+    entries_[child.pid] = {child.pidfd, run, std::move(ended)};
+    return {};
+}
+
+void ProcessTable::on_end(pid_t pid) {
+    const auto found = entries_.find(pid);
+    if (found == entries_.end()) return;
+    // As long as the leader is not reaped, its number, which is its group's too, belongs to nobody else; once
+    // it is, only members that are left hold it. So the group goes first.
+    ::kill(-pid, SIGKILL);
+    siginfo_t info{};
+    ExitStatus status;
+    if (::waitid(P_PIDFD, static_cast<id_t>(found->second.pidfd), &info, WEXITED | WNOHANG | __WALL) == 0) {
+        if (info.si_pid == 0) return;  // not yet: the descriptor stays readable
+        status = to_status(info);
+    }
+    loop_.unwatch(found->second.pidfd);
+    ::close(found->second.pidfd);
+    Entry ended = std::move(found->second);
+    entries_.erase(found);
+    if (ended.run != 0) {
+        by_run_.erase(ended.run);
+        run_ended_(ended.run, status);
+    } else if (ended.ended) {
+        ended.ended(status);
+    }
+}
+
+void ProcessTable::signal(RunNumber run, int signal_number) {
+    const auto found = by_run_.find(run);
+    if (found == by_run_.end()) return;
+    ::kill(-found->second, signal_number);
+    if (signal_number != SIGKILL) return;
+    if (const auto group = cgroups_.find(run); group != cgroups_.end()) group->second->kill();
+    for (const auto& [pid, of] : orphans_) {
+        if (of == run) ::kill(pid, SIGKILL);  // our child, not reaped: the number is its own
+    }
+}
+
+void ProcessTable::clean_up(RunNumber run) {
+    if (const auto group = cgroups_.find(run); group != cgroups_.end()) {
+        group->second->kill();
+        if (!group->second->remove()) leaving_.push_back(std::move(group->second));
+        cgroups_.erase(group);
+    }
+    ask_for_sweep();
+}
+
+bool ProcessTable::ran_out_of_memory(RunNumber run) const {
+    const auto group = cgroups_.find(run);
+    return group != cgroups_.end() && group->second->out_of_memory_kills() > 0;
+}
+
+void ProcessTable::ask_for_sweep() {
+    if (sweep_asked_) return;
+    sweep_asked_ = true;
+    itimerspec spec{};
+    spec.it_value.tv_nsec = sweep_delay.count();
+    ::timerfd_settime(timer_, 0, &spec, nullptr);
+}
+
+void ProcessTable::sweep() {
+    sweep_asked_ = false;
+    for (const pid_t pid : children()) {
+        if (entries_.find(pid) == entries_.end()) meet_orphan(pid);
+    }
+    std::erase_if(leaving_, [](const auto& group) { return group->remove(); });
+}
+
+void ProcessTable::meet_orphan(pid_t pid) {
+    siginfo_t info{};
+    const int waited = ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | __WALL);
+    if (waited != 0 || info.si_pid == pid) {  // reaped, or another thread's to reap
+        orphans_.erase(pid);
+        return;
+    }
+    auto known = orphans_.find(pid);
+    if (known == orphans_.end()) {
+        const auto run = tagged_run(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
+        known = orphans_.emplace(pid, run.value_or(0)).first;
+    }
+    // Its end sends SIGCHLD, and asks for the sweep that reaps it and finds what it leaves.
+    if (known->second != 0 && by_run_.find(known->second) == by_run_.end()) ::kill(pid, SIGKILL);
+}
+
+}  // namespace pmctl

@@ -1,0 +1,85 @@
+// The processes that live, by run: hears of their ends, signals their groups, and leaves nothing of them
+// behind: neither members of their group, nor processes that left it, nor zombies. Starting them is spawn's,
+// what an end means is the Supervisor's.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "shared/result.hpp"
+#include "supervisor/core/run.hpp"
+#include "supervisor/io/cgroup.hpp"
+#include "supervisor/io/loop.hpp"
+#include "supervisor/io/spawn.hpp"
+
+namespace pmctl {
+
+// Orphans: a process whose parent has ended becomes a child of the supervisor (PR_SET_CHILD_SUBREAPER, or
+// since the supervisor is PID 1). A sweep, asked for by the end of any child and run once for many, reads the
+// supervisor's children, reaps those that have ended, and kills those whose run has (run_tag). One whose run
+// lives is left alone and remembered; one of nobody's is left alone until it ends.
+class ProcessTable {
+  public:
+    using RunEnded = std::function<void(RunNumber, ExitStatus)>;
+    using Ended = std::function<void(ExitStatus)>;
+
+    // From the end of a child to the sweep: long enough for the crash to have been answered, and for a
+    // thousand ends to share one.
+    static constexpr Duration sweep_delay = std::chrono::milliseconds(50);
+
+    // Makes the process a subreaper, and SIGCHLD blocked in this thread and counted; other threads are to
+    // inherit that. `scope` is the Spawner's. To be made in the process's first thread, to which the kernel
+    // gives orphans.
+    static Result<std::unique_ptr<ProcessTable>> make(Loop& loop, std::string scope, RunEnded run_ended);
+    ~ProcessTable();
+    ProcessTable(const ProcessTable&) = delete;
+    ProcessTable& operator=(const ProcessTable&) = delete;
+
+    // Takes the child over. When it ends, the rest of its group is killed before it is reaped, and
+    // `run_ended` is called. On error (no watch to be had) the child is killed and reaped.
+    Result<void> add(RunNumber run, Child child, std::unique_ptr<RunCgroup> cgroup = nullptr);
+    // A process that is no run's own, a check for example: the same, with a callback of its own.
+    Result<void> add_other(Child child, Ended ended);
+
+    // To the process group of a live run, and with SIGKILL to its cgroup and orphans. Others: nothing.
+    void signal(RunNumber run, int signal_number);
+    // The run has ended: its cgroup is killed and removed as soon as it is empty; its orphans at the sweep.
+    void clean_up(RunNumber run);
+
+    // Did the kernel kill in this run's cgroup for want of memory? To be asked before clean_up.
+    bool ran_out_of_memory(RunNumber run) const;
+    std::size_t live() const { return by_run_.size(); }
+
+  private:
+    struct Entry {
+        int pidfd = -1;
+        RunNumber run = 0;  // 0: an other
+        Ended ended;        // of an other
+    };
+
+    ProcessTable(Loop& loop, std::string scope, RunEnded run_ended);
+    Result<void> prepare();
+    Result<void> watch(Child child, RunNumber run, Ended ended);
+    void on_end(pid_t pid);
+    void ask_for_sweep();
+    void sweep();
+    void meet_orphan(pid_t pid);
+
+    Loop& loop_;
+    std::string scope_;
+    RunEnded run_ended_;
+    int signals_ = -1;  // signalfd: SIGCHLD
+    int timer_ = -1;
+    bool sweep_asked_ = false;
+    std::unordered_map<pid_t, Entry> entries_;
+    std::unordered_map<RunNumber, pid_t> by_run_;
+    std::unordered_map<pid_t, RunNumber> orphans_;  // alive, with the run that they are of; 0: of nobody's
+    std::unordered_map<RunNumber, std::unique_ptr<RunCgroup>> cgroups_;
+    std::vector<std::unique_ptr<RunCgroup>> leaving_;  // cgroups that were not empty yet
+};
+
+}  // namespace pmctl

@@ -1,0 +1,224 @@
+#include "supervisor/io/real_effects.hpp"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "shared/size.hpp"
+#include "supervisor/io/port_probe.hpp"
+#include "supervisor/supervisor.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// What an intention's command waits for its disk, at most: then it is answered, and the trouble is told.
+constexpr Duration store_patience = std::chrono::seconds(2);
+
+}  // namespace
+
+RealEffects::RealEffects(Loop& loop, const Config& config, Surroundings surroundings)
+    : loop_(loop),
+      config_path_(config.path),
+      state_dir_(config.supervisor.state_dir),
+      surroundings_(std::move(surroundings)),
+      random_(std::random_device{}()) {}
+
+Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config& config,
+                                                       Surroundings surroundings, rlimit file_limit) {
+    std::unique_ptr<RealEffects> made(new RealEffects(loop, config, std::move(surroundings)));
+    RealEffects* self = made.get();
+
+    // First what copies the low descriptors, then what uses many.
+    auto spawner = Spawner::make(file_limit, self->state_dir_);
+    if (!spawner) return tl::unexpected(spawner.error());
+    self->spawner_ = std::make_unique<Spawner>(std::move(*spawner));
+    auto processes = ProcessTable::make(
+        loop, self->state_dir_, [self](RunNumber run, ExitStatus status) { self->ended(run, status); });
+    if (!processes) return tl::unexpected(processes.error());
+    self->processes_ = std::move(*processes);
+
+    auto store = StateStore::open(self->state_dir_, [self](const std::string& text) {
+        self->loop_.from_any_thread([self, text] { self->trouble("", "supervisor", text); });
+    });
+    if (!store) return tl::unexpected(store.error());
+    self->store_ = std::move(*store);
+
+    auto logs = Logs::make(
+        loop, config.supervisor.runtime_dir + "/fifo", self->state_dir_ + "/logs",
+        {[self](const std::string& name, const std::string& text) { self->trouble(name, "log", text); },
+         [self] { self->hooks_.logs_written(); }});
+    if (!logs) return tl::unexpected(logs.error());
+    self->logs_ = std::move(*logs);
+
+    const auto report = [self](RunNumber run, const CheckResult& result) {
+        self->supervisor_->checked(run, result, Loop::now());
+    };
+    self->probes_ = std::make_unique<Probes>(loop, report);
+    auto exec_checks = ExecChecks::make(loop, *self->spawner_, *self->processes_, report);
+    if (!exec_checks) return tl::unexpected(exec_checks.error());
+    self->exec_checks_ = std::move(*exec_checks);
+
+    auto cgroups = Cgroups::find();
+    if (cgroups) {
+        self->cgroups_ = std::make_unique<Cgroups>(std::move(*cgroups));
+    } else {
+        self->no_cgroups_ = cgroups.error().message;
+    }
+    return made;
+}
+
+void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
+    supervisor_ = &supervisor;
+    hooks_ = std::move(hooks);
+    loop_.on_wake([this] { supervisor_->woke(Loop::now()); });
+}
+
+void RealEffects::trouble(const std::string& name, const std::string& kind, const std::string& text) {
+    supervisor_->note(name, kind, text, Loop::now());
+}
+
+tl::expected<int, SpawnFailure> RealEffects::spawn(const SpawnRequest& request) {
+    const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
+    const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
+    if (!ends) return lack(ends.error());
+    SpawnFds fds{ends->out, ends->err, {}};
+    std::unique_ptr<RunCgroup> cgroup;
+    tl::expected<Child, SpawnFailure> child = tl::unexpected(SpawnFailure{});
+    const auto prepared = [&]() -> Result<void> {
+        if (request.listen_port != 0) {
+            const auto socket = listeners_.open(request.listen_port);
+            if (!socket) return tl::unexpected(socket.error());
+            fds.listen_fds.push_back(*socket);
+        }
+        if (cgroups_ && wants_cgroup(request.limits)) {
+            auto group = cgroups_->make(request.log_name, request.run, request.limits);
+            if (!group) return tl::unexpected(group.error());
+            cgroup = std::make_unique<RunCgroup>(std::move(*group));
+        }
+        return {};
+    }();
+    if (prepared) child = spawner_->spawn(request, fds, cgroup ? cgroup->fd() : -1);
+    ::close(ends->out);
+    ::close(ends->err);
+    if (!prepared) return lack(prepared.error());
+    if (!child) {
+        if (cgroup) cgroup->remove();
+        return tl::unexpected(child.error());
+    }
+    const int pid = child->pid;
+    if (auto added = processes_->add(request.run, *child, std::move(cgroup)); !added)
+        return lack(added.error());
+    log_names_[request.run] = request.log_name;
+    return pid;
+}
+
+void RealEffects::ended(RunNumber run, const ExitStatus& status) {
+    // Its last lines come before its end is told.
+    if (const auto name = log_names_.find(run); name != log_names_.end()) {
+        logs_->drain(name->second);
+        log_names_.erase(name);
+    }
+    const std::string note =
+        processes_->ran_out_of_memory(run) ? "out of memory: limits.memory was reached" : "";
+    supervisor_->exited(run, status, note, Loop::now());
+}
+
+void RealEffects::signal(RunNumber run, int signal_number) {
+    processes_->signal(run, signal_number);
+}
+
+void RealEffects::clean_up(RunNumber run) {
+    processes_->clean_up(run);
+}
+
+void RealEffects::check(const CheckRequest& request) {
+    switch (request.kind) {
+        case HealthKind::Http:
+            return probes_->check(request.run, request.port, request.path, request.timeout,
+                                  request.keep_alive);
+        case HealthKind::Tcp: return probes_->check_tcp(request.run, request.port, request.timeout);
+        case HealthKind::Exec: return exec_checks_->start(request);
+        case HealthKind::None: return;
+    }
+}
+
+void RealEffects::forget_checks(RunNumber run) {
+    probes_->forget(run);
+    exec_checks_->forget(run);
+}
+
+PortState RealEffects::port_state(std::uint16_t port) {
+    return pmctl::port_state(port);
+}
+
+std::string RealEffects::port_holder(std::uint16_t port) {
+    return pmctl::port_holder(port);
+}
+
+void RealEffects::close_listener(std::uint16_t port) {
+    listeners_.close(port);
+}
+
+void RealEffects::set_log_settings(const std::string& log_name, const LogSettings& settings) {
+    log_settings_[log_name] = settings;
+    logs_->set(log_name, settings);
+}
+
+void RealEffects::close_logs(const std::string& log_name) {
+    log_settings_.erase(log_name);
+    logs_->close(log_name);
+}
+
+void RealEffects::wake_at(TimePoint when) {
+    loop_.wake_at(when);
+}
+
+void RealEffects::publish(std::uint64_t) {
+    if (std::exchange(publish_asked_, true)) return;
+    loop_.later([this] {
+        publish_asked_ = false;
+        hooks_.changed();
+    });
+}
+
+void RealEffects::store(StoreWrite write) {
+    store_->write(std::move(write));
+}
+
+void RealEffects::sync_store() {
+    if (auto stored = store_->flush(store_patience); !stored) {
+        trouble("", "supervisor", "what was asked is done, but not yet stored: " + stored.error().message);
+    }
+}
+
+Result<Config> RealEffects::load_config() {
+    return config_or_error(pmctl::load_config(config_path_, surroundings_));
+}
+
+Result<LogsReply> RealEffects::read_logs(const LogsRequest& request,
+                                         const std::vector<std::pair<std::string, std::string>>& names) {
+    return read_log_lines(logs_->folder(), names, request);
+}
+
+std::string RealEffects::log_path(const std::string& log_name) {
+    return logs_->folder_of(log_name) + "/current";
+}
+
+std::vector<Event> RealEffects::history(const std::string& name, std::size_t limit) {
+    return store_->events_before(name, UINT64_MAX, limit).value_or(std::vector<Event>{});
+}
+
+bool RealEffects::has_cgroups() {
+    return cgroups_ != nullptr;
+}
+
+double RealEffects::random() {
+    return std::uniform_real_distribution<double>(0, 1)(random_);
+}
+
+void RealEffects::finished() {
+    hooks_.finished();
+}
+
+}  // namespace pmctl

@@ -1,0 +1,137 @@
+"""pmctl up, as a developer runs it: in front, in the background, attached, and ended."""
+
+import os
+import pty
+import signal
+import subprocess
+
+from harness import PMCTL, LineStream, SystemTest, deadline, main
+
+
+class Up(SystemTest):
+    def two(self):
+        world = self.world()
+        world.configure(
+            f"""[instances.web]
+command = {world.puppet('web', 'say hello-from-web', 'listen')}
+[instances.api]
+command = {world.puppet('api', 'say hello-from-api', 'listen')}
+"""
+        )
+        self.addCleanup(world.ctl, "down", "--now", status=None)
+        return world
+
+    def up(self, world, *args, **kwargs):
+        process = subprocess.Popen(
+            [PMCTL, "--config", world.config_path, "up", *args],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=world.environment(),
+            **kwargs,
+        )
+        self.addCleanup(process.stdout.close)
+        return process
+
+    def lines_until(self, lines, *words):
+        missing = set(words)
+        seen = []
+        until = deadline()
+        while missing:
+            line = lines.next(until)
+            self.assertIsNotNone(line, f"{missing} never came: {seen}")
+            seen.append(line)
+            missing = {word for word in missing if word not in line}
+        return seen
+
+    def test_in_front_it_shows_the_logs_and_ctrl_c_stops_everything(self):
+        world = self.two()
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        seen = self.lines_until(lines, "hello-from-web", "hello-from-api")
+        self.assertFalse(any("\x1b" in line for line in seen), "escape codes in a pipe")
+        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 0)
+        world.ctl("status", status=5)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_a_second_ctrl_c_does_not_wait(self):
+        world = self.world()
+        world.configure(
+            f"[instances.web]\nhealth.kind='none'\nstop_timeout='1h'\ncommand = {world.puppet('web', 'ignore TERM', 'say up')}\n"
+        )
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "up")
+        world.report("web").wait("ready")
+        process.send_signal(signal.SIGINT)
+        world.report("web").wait("signal")
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_detached_it_returns_when_all_are_healthy(self):
+        world = self.two()
+        outcome = world.ctl("up", "-d")
+        self.assertIn("web", outcome.out)
+        self.assertEqual({row["state"] for row in world.rows()}, {"Running"})
+        world.ctl("up", "-d")  # again: nothing to do
+        self.assertEqual({row["restarts"] for row in world.rows()}, {0})
+        world.ctl("down")
+        world.ctl("status", status=5)
+
+    def test_detached_it_names_what_does_not_become_healthy(self):
+        world = self.world()
+        world.configure(
+            f"[instances.web]\ncommand = {world.puppet('web', 'complain no-database', 'exit 3')}\n"
+        )
+        self.addCleanup(world.ctl, "down", "--now", status=None)
+        outcome = world.ctl("up", "-d", status=1)
+        self.assertIn("exited with 3", outcome.err)
+        self.assertIn("no-database", outcome.out + outcome.err)
+
+    def test_an_invalid_configuration_is_shown_and_starts_nothing(self):
+        world = self.world("[instances.web]\ncomand = ['x']\n")
+        outcome = world.ctl("up", "-d", status=2)
+        self.assertIn("comand", outcome.err)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_a_second_up_attaches_and_ctrl_c_then_only_detaches(self):
+        world = self.two()
+        world.ctl("up", "-d")
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web")
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+        world.ctl("status")
+
+    def test_only_the_named_ones_and_what_they_need_are_started(self):
+        world = self.two()
+        world.ctl("up", "-d", "api")
+        states = {row["name"]: row["state"] for row in world.rows()}
+        self.assertEqual(states, {"api": "Running", "web": "Stopped"})
+
+    def test_on_a_terminal_it_has_colours_and_not_with_no_color(self):
+        world = self.two()
+        world.ctl("up", "-d")
+        for env, coloured in (({}, True), ({"NO_COLOR": "1"}, False)):
+            ours, theirs = pty.openpty()
+            subprocess.run(
+                [PMCTL, "--config", world.config_path, "status"],
+                stdin=subprocess.DEVNULL,
+                stdout=theirs,
+                env=world.environment({"TERM": "xterm-256color", **env}),
+                timeout=30,
+                check=False,
+            )
+            os.close(theirs)
+            text = os.read(ours, 65536).decode()
+            os.close(ours)
+            self.assertIn("Running", text)
+            self.assertEqual("\x1b[" in text, coloured, text)
+
+
+if __name__ == "__main__":
+    main()
