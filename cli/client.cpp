@@ -19,7 +19,9 @@ struct Client::Inner {
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
-        { const NngSocket closed(std::move(socket)); }  // first: its threads report to `lost`
+        {
+            const NngSocket closed(std::move(socket));
+        }  // first: its threads report to `lost`
         if (lost >= 0) ::close(lost);
         if (either >= 0) ::close(either);
     }
@@ -37,8 +39,7 @@ struct Client::Inner {
 Result<void> Client::Inner::open(const std::string& socket_path) {
     path = socket_path;
     start_nng();
-    if (const int error = nng_req0_open(socket.out()); error != 0)
-        return fail("nng: " + nng_text(error));
+    if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
     // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
@@ -48,8 +49,8 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
         case NNG_EPERM: return fail(ErrorKind::Denied, "not permitted to open '" + path + "'");
         case NNG_ENOENT:
         case NNG_ECONNREFUSED:
-            return fail(ErrorKind::Unavailable, "no supervisor answers at '" + path +
-                                                    "' (is it running? start it with: pmctl up)");
+            return fail(ErrorKind::Unavailable,
+                        "no supervisor answers at '" + path + "' (is it running? start it with: pmctl up)");
         default:
             return fail(ErrorKind::Unavailable,
                         "no supervisor answers at '" + path + "': " + nng_text(error));
@@ -126,10 +127,11 @@ Result<Reply> Client::ask(const Request& request, Duration limit) {
     const auto until = std::chrono::steady_clock::now() + wait_of(request) + limit;
     while (true) {
         if (auto reply = receive()) return std::move(*reply);
-        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+        const auto left =
+            std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
         if (left.count() <= 0)
-            return fail(ErrorKind::Timeout, "the supervisor did not answer within " +
-                                                format_duration(wait_of(request) + limit));
+            return fail(ErrorKind::Timeout,
+                        "the supervisor did not answer within " + format_duration(wait_of(request) + limit));
         pollfd ready{fd(), POLLIN, 0};
         ::poll(&ready, 1, static_cast<int>(std::min<std::int64_t>(left.count(), 60'000)));
     }

@@ -126,10 +126,9 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
 Result<void> Control::Inner::listen() {
     const std::string& path = settings_.socket_path;
     if (path.size() > max_socket_path_bytes) {
-        return fail(ErrorKind::Invalid,
-                    "the control socket's path has " + std::to_string(path.size()) +
-                        " bytes, at most 107 are possible: '" + path +
-                        "'; set a shorter [supervisor] runtime_dir");
+        return fail(ErrorKind::Invalid, "the control socket's path has " + std::to_string(path.size()) +
+                                            " bytes, at most 107 are possible: '" + path +
+                                            "'; set a shorter [supervisor] runtime_dir");
     }
     const auto failed = [&](int error) {
         return fail("cannot listen on '" + path + "': " + nng_text(error));
@@ -180,8 +179,8 @@ void Control::Inner::take(const NngMessage& message) {
     to.id = request ? request->id : request.error().id.value_or(0);
     const TimePoint now = Loop::now().steady;
     if (!check_.allows(peer.uid, static_cast<gid_t>(gid), now)) {
-        send(to, error_text(to.id, {ErrorKind::Denied, "user " + std::to_string(uid) +
-                                                           " may not control this supervisor"}));
+        send(to, error_text(to.id, {ErrorKind::Denied,
+                                    "user " + std::to_string(uid) + " may not control this supervisor"}));
         if (check_.first_refusal(peer.uid, now)) on_refused_(peer.uid);
         return;
     }
@@ -209,7 +208,8 @@ std::optional<Result<Reply>> Control::Inner::ask(const Return& to, const Request
         reply = handler_(request, may_park, peer);
     } catch (const std::exception& bug) {
         // The client is not to wait for ever; the loop reports the bug.
-        send(to, error_text(to.id, {ErrorKind::Failed, std::string("a bug in the supervisor: ") + bug.what()}));
+        send(to,
+             error_text(to.id, {ErrorKind::Failed, std::string("a bug in the supervisor: ") + bug.what()}));
         throw;
     }
     if (!reply && may_park) return reply;

@@ -18,7 +18,7 @@
 namespace pmctl {
 
 struct ControlSettings {
-    std::string socket_path;   // its folder is there, and keeps strangers out: 0700, or 0750 with a group
+    std::string socket_path;  // its folder is there, and keeps strangers out: 0700, or 0750 with a group
     std::uint32_t mode = 0600;
     std::optional<gid_t> group;  // its members may ask too
     uid_t own_uid = 0;

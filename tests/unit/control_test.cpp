@@ -109,9 +109,10 @@ TEST_CASE("a socket file that a dead supervisor left is taken over, and a live o
 
 TEST_CASE("a path that does not fit into a socket's address is refused with its length") {
     std::atomic<std::uint64_t> generation = 1;
-    CHECK_THROWS_WITH(TestDoor(by_generation(generation),
-                               [](ControlSettings& settings) { settings.socket_path = "/" + std::string(107, 'x'); }),
-                      doctest::Contains("108 bytes"));
+    CHECK_THROWS_WITH(
+        TestDoor(by_generation(generation),
+                 [](ControlSettings& settings) { settings.socket_path = "/" + std::string(107, 'x'); }),
+        doctest::Contains("108 bytes"));
 }
 
 TEST_CASE("any number of waiting requests is answered by one wake") {
@@ -235,7 +236,8 @@ TEST_CASE("a client that never reads holds nobody up") {
     REQUIRE(::send(deaf, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
     const std::string body = to_text(1, Request(LogsRequest{}));
     std::string frame("\x01", 1);
-    for (int shift = 56; shift >= 0; shift -= 8) frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
     frame += std::string("\x80\0\0\x01", 4) + body;
     for (int i = 0; i < 200; ++i)
         if (::send(deaf, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) break;
@@ -272,7 +274,8 @@ TEST_CASE("more than the most waiting requests are refused in words, and the gon
     REQUIRE(::send(flood, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
     const std::string body = to_text(1, Request(StatusRequest{{}, 1, 50s}));
     std::string frame("\x01", 1);
-    for (int shift = 56; shift >= 0; shift -= 8) frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
+    for (int shift = 56; shift >= 0; shift -= 8)
+        frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
     for (std::uint32_t i = 0; i < Control::max_parked; ++i) {
         std::string request = frame + '\x80';
         for (int shift = 16; shift >= 0; shift -= 8) request += static_cast<char>(i >> shift & 0xff);
@@ -364,7 +367,8 @@ TEST_CASE("a stranger is refused and told of once, a member of the group is serv
     }
     {
         // 65534 is nobody's group by /etc/group, whatever the process says its group is.
-        const TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.group = 65534; });
+        const TestDoor door(by_generation(generation),
+                            [](ControlSettings& settings) { settings.group = 65534; });
         ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
         CHECK(status_as(door, nobody, 12345) == 0);
     }

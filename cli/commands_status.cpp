@@ -1,0 +1,116 @@
+#include <poll.h>
+
+#include <algorithm>
+#include <map>
+
+#include "cli/commands.hpp"
+#include "cli/output.hpp"
+
+namespace pmctl {
+
+namespace {
+
+bool is_plain_name(const std::string& target) {
+    return !target.starts_with('@') && target.find_first_of("*?[") == std::string::npos;
+}
+
+bool is_named(const Arguments& args) {
+    return !args.targets.names.empty() || args.targets.all;
+}
+
+Result<int> show_one(Session& session, Client& client, const StatusRow& row) {
+    const auto reply = client.ask_for<DescribeReply>(DescribeRequest{row.name});
+    if (!reply) return tl::unexpected(reply.error());
+    LogsRequest request;
+    request.targets.names = {row.name};
+    request.lines = 10;
+    const auto logs = client.ask_for<LogsReply>(request);
+    session.print(full_view(*reply, logs ? logs->lines : std::vector<LogLine>(), session.style()));
+    return status_exit({reply->row}, true);
+}
+
+void show_rows(Session& session, const std::vector<StatusRow>& rows, const Style& style) {
+    if (session.args().json) {
+        session.print(status_json(rows) + "\n");
+    } else if (session.args().quiet) {
+        session.print(status_names(rows));
+    } else {
+        session.print(status_table(rows, style));
+    }
+}
+
+// Shown again on each change; on a terminal in place, and each second for the uptime.
+class Watch {
+  public:
+    Watch(Session& session, Client& client) : session_(session), client_(client) {}
+
+    Result<int> run() {
+        StatusRequest request{session_.args().targets, 0, {}};
+        bool changed = true;
+        while (true) {
+            if (changed) {
+                auto whole = client_.ask_for<StatusReply>(StatusRequest{request.targets, 0, {}});
+                if (!whole) return tl::unexpected(whole.error());
+                rows_ = std::move(whole->rows);
+                request.since = whole->generation;
+                taken_ = std::chrono::steady_clock::now();
+            }
+            if (changed || session_.on_terminal()) show();
+            request.wait = session_.on_terminal() ? std::chrono::seconds(1) : std::chrono::seconds(30);
+            const auto news = client_.ask_for<StatusReply>(request);
+            if (!news) return tl::unexpected(news.error());
+            changed = !news->rows.empty() || !news->gone.empty();
+        }
+    }
+
+  private:
+    void show() {
+        std::vector<StatusRow> rows = rows_;
+        for (StatusRow& row : rows) {
+            if (row.uptime) *row.uptime += std::chrono::steady_clock::now() - taken_;
+        }
+        Style style = session_.style();
+        if (session_.on_terminal()) {
+            style.width = session_.terminal_width();
+            session_.print(started_ ? "\x1b[H" : "\x1b[2J\x1b[H");
+        } else if (started_ && !session_.args().json) {
+            session_.print("\n");
+        }
+        started_ = true;
+        if (session_.on_terminal() && !session_.args().json && !session_.args().quiet) {
+            // Each line is cleared to its end, and what was longer before, below.
+            std::string text = status_table(rows, style);
+            for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 4)
+                text.insert(at, "\x1b[K");
+            session_.print(text + "\x1b[J");
+        } else {
+            show_rows(session_, rows, style);
+        }
+        session_.flush();
+    }
+
+    Session& session_;
+    Client& client_;
+    std::vector<StatusRow> rows_;
+    std::chrono::steady_clock::time_point taken_;
+    bool started_ = false;
+};
+
+}  // namespace
+
+Result<int> run_status(Session& session) {
+    const Arguments& args = session.args();
+    auto client = session.connect();
+    if (!client) return tl::unexpected(client.error());
+    if (args.watch) return Watch(session, *client).run();
+    const auto reply = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
+    if (!reply) return tl::unexpected(reply.error());
+    if (!reply->notice.empty()) session.say(reply->notice);
+    const bool one = args.targets.names.size() == 1 && is_plain_name(args.targets.names.front());
+    if (one && reply->rows.size() == 1 && !args.json && !args.quiet)
+        return show_one(session, *client, reply->rows.front());
+    show_rows(session, reply->rows, session.style());
+    return status_exit(reply->rows, is_named(args));
+}
+
+}  // namespace pmctl

@@ -1,0 +1,43 @@
+// What every command of one call of pmctl works with: its arguments, where to print, where the supervisor is.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/arguments.hpp"
+#include "cli/client.hpp"
+#include "cli/table.hpp"
+#include "shared/result.hpp"
+
+namespace pmctl {
+
+class Session {
+  public:
+    explicit Session(Arguments given);
+
+    const Arguments& args() const { return args_; }
+    const Style& style() const { return style_; }
+    bool on_terminal() const { return terminal_; }  // standard output
+    std::size_t terminal_width() const;             // 0: unknown
+
+    // To standard output, written when the command ends, before a message, or at flush(). When nobody reads
+    // it any longer the program ends, quietly.
+    void print(std::string_view text);
+    void flush();
+    // "pmctl: text" to standard error.
+    void say(std::string_view text);
+    void say_error(const Error& error);
+
+    // Of the configuration: absolute, links resolved.
+    Result<std::string> config_path() const;
+    Result<std::string> socket_path() const;
+    Result<Client> connect() const;
+
+  private:
+    Arguments args_;
+    bool terminal_ = false;
+    Style style_;
+    std::string out_;
+};
+
+}  // namespace pmctl

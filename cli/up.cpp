@@ -1,0 +1,82 @@
+#include "cli/up.hpp"
+
+#include "cli/attach.hpp"
+#include "cli/commands.hpp"
+#include "cli/follow.hpp"
+#include "cli/output.hpp"
+#include "cli/pmctld.hpp"
+#include "shared/path.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// One that runs already is given this configuration.
+Result<void> apply_to(Session& session, Client& client, const std::string& config) {
+    const Targets& targets = session.args().targets;
+    const auto hello = client.ask_for<HelloReply>(HelloRequest{});
+    if (!hello) return tl::unexpected(hello.error());
+    if (!config.empty() && hello->config_path != config) {
+        return fail("the supervisor that runs here (pid " + std::to_string(hello->pid) + ") serves '" +
+                    hello->config_path + "', not '" + config +
+                    "': stop it first (pmctl down), or give this one " +
+                    "a [supervisor] runtime_dir of its own");
+    }
+    const auto reply = client.ask_for<ReloadReply>(ReloadRequest{false});
+    if (!reply) return tl::unexpected(reply.error());
+    for (const std::string& each : reply->warnings) session.say(each);
+    if (!session.args().json) session.print(changes_text(reply->changes, false, session.style()));
+    if (targets.names.empty()) return {};
+    if (auto started = client.ask_for<ActionReply>(StartRequest{targets}); !started)
+        return tl::unexpected(started.error());
+    return {};
+}
+
+Result<void> start_new(Session& session, const std::string& config, const std::string& socket) {
+    std::vector<std::string> words = {"--config", config};
+    for (const std::string& name : session.args().targets.names) {
+        words.emplace_back("--only");
+        words.push_back(name);
+    }
+    return start_pmctld(std::move(words), folder_of(socket));
+}
+
+Result<int> wait_until_healthy(Session& session, Client& client) {
+    const auto rows = client.ask_for<StatusReply>(StatusRequest{session.args().targets, 0, {}});
+    if (!rows) return tl::unexpected(rows.error());
+    Waiting waiting(Goal::Converged);
+    for (const StatusRow& row : rows->rows) {
+        if (row.wanted == "running") waiting.add(row.name, 0);
+    }
+    return follow_and_tell(session, client, waiting);
+}
+
+}  // namespace
+
+Result<int> run_up(Session& session) {
+    const Arguments& args = session.args();
+    const auto socket = session.socket_path();
+    if (!socket) return tl::unexpected(socket.error());
+    auto client = Client::connect(*socket);
+    if (!client && client.error().kind != ErrorKind::Unavailable) return tl::unexpected(client.error());
+    const auto config = session.config_path();
+    const bool runs = client.has_value();
+    if (!config && !runs) return tl::unexpected(config.error());
+
+    if (!args.detach) block_interrupts();
+    if (runs) {
+        if (auto applied = apply_to(session, *client, config.value_or("")); !applied)
+            return tl::unexpected(applied.error());
+    } else {
+        if (auto started = start_new(session, *config, *socket); !started)
+            return tl::unexpected(started.error());
+        client = Client::connect(*socket);
+        if (!client) return tl::unexpected(client.error());
+    }
+    if (args.detach) return wait_until_healthy(session, *client);
+    session.flush();
+    if (runs) session.say("a supervisor runs already: attached to it; Ctrl-C detaches");
+    return attach(session, *socket, args.targets, !runs);
+}
+
+}  // namespace pmctl
