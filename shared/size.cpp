@@ -42,8 +42,9 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     std::size_t at = 0;
     std::uint64_t whole = 0;
     while (at < text.size() && is_digit(text[at])) {
-        if (whole > (max - 9) / 10) return bad_size(text, "it is too large");
-        whole = whole * 10 + static_cast<std::uint64_t>(text[at++] - '0');
+        const auto digit = static_cast<std::uint64_t>(text[at++] - '0');
+        if (whole > (max - digit) / 10) return bad_size(text, "it is too large");
+        whole = whole * 10 + digit;
     }
     if (at == 0) return bad_size(text, "");
     std::string_view fraction;

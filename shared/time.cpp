@@ -40,11 +40,12 @@ std::optional<std::int64_t> take_part(std::string_view& rest, std::string_view& 
     std::size_t at = 0;
     std::int64_t whole = 0;
     while (at < rest.size() && is_digit(rest[at])) {
-        if (whole > (max - 9) / 10) {
+        const int digit = rest[at++] - '0';
+        if (whole > (max - digit) / 10) {
             why = "it is too long";
             return std::nullopt;
         }
-        whole = whole * 10 + (rest[at++] - '0');
+        whole = whole * 10 + digit;
     }
     const bool has_whole = at > 0;
     std::string_view fraction;

@@ -2,6 +2,7 @@
 
 #include <glob.h>
 
+#include <cerrno>
 #include <set>
 
 #include "shared/text_file.hpp"
@@ -13,10 +14,14 @@ bool is_glob(const std::string& pattern) {
     return pattern.find_first_of("*?[") != std::string::npos;
 }
 
+// Asked by glob(3) for each folder that it cannot read.
+int is_fault(const char*, int error) {
+    return error == ENOENT || error == ENOTDIR ? 0 : 1;
+}
+
 class Matches {
   public:
-    explicit Matches(const std::string& pattern)
-        : status_(::glob(pattern.c_str(), GLOB_ERR, nullptr, &found_)) {}
+    explicit Matches(const std::string& pattern) : status_(::glob(pattern.c_str(), 0, &is_fault, &found_)) {}
     Matches(const Matches&) = delete;
     Matches& operator=(const Matches&) = delete;
     ~Matches() { ::globfree(&found_); }
