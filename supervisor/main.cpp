@@ -201,6 +201,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     supervisor.apply(std::move(config), now);
     loop.later([&] { daemon.ready(flags.ready_fd); });
     loop.run();
+    (*effects)->end_orphans();
     spdlog::info("pmctld ends");
     return 0;
 }

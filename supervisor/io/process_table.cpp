@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -202,6 +204,26 @@ void ProcessTable::sweep() {
         if (entries_.find(pid) == entries_.end()) meet_orphan(pid);
     }
     std::erase_if(leaving_, [](const auto& group) { return group->remove(); });
+}
+
+bool ProcessTable::has_ended_orphans() const {
+    return std::any_of(orphans_.begin(), orphans_.end(), [this](const auto& orphan) {
+        return orphan.second != 0 && by_run_.find(orphan.second) == by_run_.end();
+    });
+}
+
+void ProcessTable::end_orphans(Duration patience) {
+    const TimePoint until = Loop::now().steady + patience;
+    sweep();
+    while (has_ended_orphans() || !leaving_.empty()) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Loop::now().steady).count();
+        pollfd ended{signals_, POLLIN, 0};
+        if (left <= 0 || ::poll(&ended, 1, static_cast<int>(left)) <= 0) return;
+        signalfd_siginfo taken{};
+        while (::read(signals_, &taken, sizeof taken) == sizeof taken) {
+        }
+        sweep();
+    }
 }
 
 void ProcessTable::meet_orphan(pid_t pid) {

@@ -50,6 +50,10 @@ class ProcessTable {
     // The run has ended: its cgroup is killed and removed as soon as it is empty; its orphans at the sweep.
     void clean_up(RunNumber run);
 
+    // The last thing before the supervisor ends: the orphans of runs that have ended are killed and reaped
+    // now, with no loop to wait for a sweep. Returns when none is left, or `patience` is over.
+    void end_orphans(Duration patience);
+
     // Did the kernel kill in this run's cgroup for want of memory? To be asked before clean_up.
     bool ran_out_of_memory(RunNumber run) const;
     std::size_t live() const { return by_run_.size(); }
@@ -68,6 +72,7 @@ class ProcessTable {
     void ask_for_sweep();
     void sweep();
     void meet_orphan(pid_t pid);
+    bool has_ended_orphans() const;
 
     Loop& loop_;
     std::string scope_;

@@ -14,6 +14,8 @@ namespace {
 
 // What an intention's command waits for its disk, at most: then it is answered, and the trouble is told.
 constexpr Duration store_patience = std::chrono::seconds(2);
+// For processes that have been killed already: only the kernel can be slow.
+constexpr Duration orphan_patience = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -72,6 +74,10 @@ void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
     supervisor_ = &supervisor;
     hooks_ = std::move(hooks);
     loop_.on_wake([this] { supervisor_->woke(Loop::now()); });
+}
+
+void RealEffects::end_orphans() {
+    processes_->end_orphans(orphan_patience);
 }
 
 void RealEffects::trouble(const std::string& name, const std::string& kind, const std::string& text) {

@@ -40,6 +40,9 @@ class RealEffects final : public Effects {
                                                      Surroundings surroundings, rlimit file_limit);
     void serve(Supervisor& supervisor, Hooks hooks);
 
+    // The loop has ended: nothing that a run has started outlives the supervisor.
+    void end_orphans();
+
     StateStore& state() { return *store_; }
     // Why memory, cpu and tasks limits are not in force; "" where they are.
     const std::string& no_cgroups_because() const { return no_cgroups_; }

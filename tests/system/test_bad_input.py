@@ -72,7 +72,8 @@ class BadInput(SystemTest):
     def test_a_byte_order_mark_and_dos_line_ends_are_fine(self):
         world = self.world()
         world.configure("[instances.web]\ncommand = ['/bin/true']\n")
-        text = open(world.config_path, "rb").read().replace(b"\n", b"\r\n")
+        with open(world.config_path, "rb") as file:
+            text = file.read().replace(b"\n", b"\r\n")
         with open(world.config_path, "wb") as file:
             file.write(b"\xef\xbb\xbf" + text)
         world.ctl("validate", world.config_path)

@@ -28,7 +28,7 @@ command = {world.puppet('web', 'say to-out', 'complain to-err', 'say more')}
         self.assertEqual(world.ctl("logs", "-n", "1", "--stdout", "web").out.split(), ["more"])
         with open(world.path("state", "logs", "web", "current"), encoding="utf-8") as file:
             for line in file:
-                self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) F ")
+                self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] ")
 
     def test_numbered_lines_at_full_speed_come_once_and_in_order_through_many_rotations(self):
         world = self.world()

@@ -102,6 +102,8 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
         world.ctl("up", "-d")
         process = self.up(world)
         lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "attached")
+        world.ctl("restart", "web")
         self.lines_until(lines, "hello-from-web")
         process.send_signal(signal.SIGINT)
         process.wait(30)
