@@ -121,7 +121,8 @@ class WholeCheck {
     bool admin_has(std::string_view key) const {
         for (const Layer& layer : config_.index->layers()) {
             for (const Field& field : layer.globals) {
-                if (field.setting->key == key && (!field.valid || std::get<std::string>(field.value) != ""))
+                if (field.setting->key == key &&
+                    (!field.valid || !std::get<std::string>(field.value).empty()))
                     return true;
             }
         }

@@ -6,8 +6,8 @@
 
 #include "shared/nearest.hpp"
 #include "shared/path.hpp"
-#include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/names.hpp"
+#include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/toml_text.hpp"
 
 namespace pmctl {

@@ -1,7 +1,7 @@
 #include "supervisor/core/env_file.hpp"
 
-#include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/names.hpp"
+#include "supervisor/core/text_fault.hpp"
 
 namespace pmctl {
 namespace {
