@@ -14,6 +14,15 @@
 
 namespace pmctl {
 
+namespace {
+
+// A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
+// over.
+constexpr int send_try_ms = 20;
+constexpr std::chrono::seconds send_patience(5);
+
+}  // namespace
+
 struct Client::Inner {
     Inner() = default;
     Inner(const Inner&) = delete;
@@ -28,12 +37,17 @@ struct Client::Inner {
 
     Result<void> open(const std::string& path);
     Result<void> watch();
+    bool is_lost() const {
+        pollfd gone{lost, POLLIN, 0};
+        return ::poll(&gone, 1, 0) > 0;
+    }
 
     NngSocket socket;
     std::string path;
     int lost = -1;    // readable once the connection has gone
     int either = -1;  // an epoll of `lost` and what nng signals a reply with
     std::uint64_t last_id = 0;
+    int peer_pid = 0;
 };
 
 Result<void> Client::Inner::open(const std::string& socket_path) {
@@ -42,6 +56,7 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
     if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
     // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, send_try_ms);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
     if (auto watched = watch(); !watched) return watched;
     switch (const int error = nng_dial(socket.get(), ("ipc://" + path).c_str(), nullptr, 0)) {
@@ -98,12 +113,24 @@ Result<void> Client::send(const Request& request) {
     if (nng_msg_alloc(&raw, 0) != 0) return fail("out of memory");
     NngMessage message(raw);
     if (nng_msg_append(raw, text.data(), text.size()) != 0) return fail("out of memory");
-    // A lost connection is told by receive().
-    const int error = nng_sendmsg(inner_->socket.get(), raw, NNG_FLAG_NONBLOCK);
-    if (error == 0) message.release();
-    if (error != 0 && error != NNG_EAGAIN) return fail("nng: " + nng_text(error));
-    if (error == NNG_EAGAIN) return fail(ErrorKind::Unavailable, "the supervisor went away");
-    return {};
+    // A connection that carries a request or its last bytes takes the next one a moment later: only one that
+    // is lost never does.
+    const auto until = std::chrono::steady_clock::now() + send_patience;
+    while (true) {
+        const int error = nng_sendmsg(inner_->socket.get(), raw, 0);
+        if (error == 0) {
+            message.release();
+            return {};
+        }
+        if (error != NNG_ETIMEDOUT) return fail("nng: " + nng_text(error));
+        if (inner_->is_lost() || std::chrono::steady_clock::now() >= until) {
+            return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
+        }
+    }
+}
+
+int Client::peer_pid() const {
+    return inner_->peer_pid;
 }
 
 int Client::fd() const {
@@ -115,10 +142,14 @@ std::optional<Result<Reply>> Client::receive() {
     const int error = nng_recvmsg(inner_->socket.get(), &raw, NNG_FLAG_NONBLOCK);
     if (error == 0) {
         const NngMessage message(raw);
+        // The number that the process has here: in a namespace of its own it knows another one.
+        std::uint64_t pid = 0;
+        const nng_pipe pipe = nng_msg_get_pipe(raw);
+        if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) == 0)
+            inner_->peer_pid = static_cast<int>(pid);
         return parse_reply(message.body(), inner_->last_id);
     }
-    pollfd lost{inner_->lost, POLLIN, 0};
-    if (error == NNG_EAGAIN && ::poll(&lost, 1, 0) == 0) return std::nullopt;
+    if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
     return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
 }
 

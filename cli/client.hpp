@@ -38,6 +38,8 @@ class Client {
     // supersedes one that was not answered yet.
     Result<void> send(const Request& request);
     int fd() const;
+    // The supervisor's process as it is numbered here; 0 before its first answer.
+    int peer_pid() const;
     std::optional<Result<Reply>> receive();  // nothing: not yet
 
   private:
