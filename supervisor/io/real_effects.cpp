@@ -2,6 +2,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <climits>
 #include <utility>
 
 #include "shared/size.hpp"
@@ -17,6 +19,9 @@ constexpr Duration store_patience = std::chrono::seconds(2);
 // For processes that have been killed already: only the kernel can be slow.
 constexpr Duration orphan_patience = std::chrono::seconds(2);
 
+// Descriptors that runs leave free, a third of them where there are very few.
+constexpr int descriptors_kept = 64;
+
 }  // namespace
 
 RealEffects::RealEffects(Loop& loop, const Config& config, Surroundings surroundings)
@@ -30,6 +35,11 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
                                                        Surroundings surroundings, rlimit file_limit) {
     std::unique_ptr<RealEffects> made(new RealEffects(loop, config, std::move(surroundings)));
     RealEffects* self = made.get();
+
+    rlimit descriptors{};
+    ::getrlimit(RLIMIT_NOFILE, &descriptors);
+    const auto limit = static_cast<int>(std::min<rlim_t>(descriptors.rlim_cur, INT_MAX));
+    self->descriptors_for_runs_ = limit - std::min(descriptors_kept, limit / 3);
 
     // First what copies the low descriptors, then what uses many.
     auto spawner = Spawner::make(file_limit, self->state_dir_);
@@ -88,6 +98,15 @@ tl::expected<int, SpawnFailure> RealEffects::spawn(const SpawnRequest& request) 
     const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
     const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
     if (!ends) return lack(ends.error());
+    // A run takes no descriptor that the control socket, the checks and the store will need: the kernel gives
+    // out the lowest number that is free, so this one tells how many are in use.
+    if (std::max(ends->out, ends->err) >= descriptors_for_runs_) {
+        ::close(ends->out);
+        ::close(ends->err);
+        return lack({ErrorKind::Failed,
+                     "Too many open files: the limit leaves no descriptors for another run "
+                     "(LimitNOFILE= or `ulimit -Hn`)"});
+    }
     SpawnFds fds{ends->out, ends->err, {}};
     std::unique_ptr<RunCgroup> cgroup;
     tl::expected<Child, SpawnFailure> child = tl::unexpected(SpawnFailure{});

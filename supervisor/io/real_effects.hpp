@@ -94,6 +94,7 @@ class RealEffects final : public Effects {
     std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::mt19937_64 random_;
+    int descriptors_for_runs_ = 0;
     bool publish_asked_ = false;
 };
 
