@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "supervisor/core/config_show.hpp"
+#include "supervisor/targets.hpp"
 #include "supervisor/views.hpp"
 
 namespace pmctl {
@@ -77,7 +78,9 @@ Commands::Answer Commands::on(const HelloRequest&, bool, Now) {
 
 Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now now) {
     const Roster& roster = supervisor_.roster();
-    const bool follows = request.since != 0 && !roster.forgot_since(request.since);
+    // A number of an earlier supervisor, or one too old: everything is told anew.
+    const bool follows =
+        request.since != 0 && request.since <= roster.generation() && !roster.forgot_since(request.since);
     StatusReply reply;
     reply.generation = roster.generation();
     if (supervisor_.finishing()) reply.notice = "the supervisor is stopping";
@@ -91,23 +94,18 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
     }
     const std::vector<const Member*> changed = roster.changed_since(request.since);
     reply.gone = roster.gone_since(request.since);
-    if (!changed.empty()) {
-        std::vector<Member*> wanted = still_there(request.targets);
-        std::sort(wanted.begin(), wanted.end());
-        for (const Member* each : changed) {
-            if (std::binary_search(wanted.begin(), wanted.end(), each)) {
-                reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
-            }
-        }
+    for (const Member* each : changed) {
+        if (concerns(roster.instances(), request.targets, *each))
+            reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
     }
     if (reply.rows.empty() && reply.gone.empty() && may_park) return std::nullopt;
     return reply;
 }
 
 Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
-    const auto members = supervisor_.roster().resolve(Targets{{request.name}, false}, false);
-    if (!members) return tl::unexpected(members.error());
-    const Member& member = *members->front();
+    const auto found = one(request.name);
+    if (!found) return tl::unexpected(found.error());
+    const Member& member = **found;
     const InstanceSpec& spec = *(member.replica.run_spec ? member.replica.run_spec : member.replica.spec);
     DescribeReply reply;
     reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
@@ -123,24 +121,23 @@ Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
 Commands::Answer Commands::on(const StartRequest& request, bool, Now now) {
     const auto members = concerned(request.targets);
     if (!members) return tl::unexpected(members.error());
-    for (const Member* each : *members) {
-        if (!each->replica.spec->enabled) {
-            return fail("'" + each->name +
-                        "' is disabled: set enabled = true in its configuration and reload");
+    const std::set<const Member*> asked(members->begin(), members->end());
+    std::vector<Member*> to_start;
+    ActionReply reply;
+    for (Member* each : with_dependencies(*members)) {
+        const Replica& replica = each->replica;
+        const bool by_name = asked.contains(each);
+        if (!by_name && replica.wanted == Wanted::Running) continue;
+        if (!replica.spec->enabled) {
+            return fail("'" + each->name + "'" + (by_name ? "" : ", which is needed,") +
+                        " is disabled: set enabled = true in its configuration and reload");
         }
+        const bool up = has_live_run(replica) && replica.wanted == Wanted::Running;
+        const char* note = !by_name ? "needed by another" : up ? "was running already" : "";
+        reply.items.push_back({each->name, replica.run ? replica.run->number : 0, note});
+        to_start.push_back(each);
     }
-    const std::vector<Member*> all = with_dependencies(*members);
-    ActionReply reply = action_reply(all);
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const bool asked = std::find(members->begin(), members->end(), all[i]) != members->end();
-        const bool up = has_live_run(all[i]->replica) && all[i]->replica.wanted == Wanted::Running;
-        if (up) reply.items[i].note = "was running already";
-        if (!asked) reply.items[i].note = "needed by another";
-        if (asked || all[i]->replica.wanted == Wanted::Stopped) supervisor_.start(*all[i], now);
-    }
-    std::erase_if(reply.items, [&](const ActionReply::Item& item) {
-        return item.note == "needed by another" && item.run != 0;
-    });
+    for (Member* each : to_start) supervisor_.start(*each, now);
     return done(std::move(reply));
 }
 
@@ -229,9 +226,9 @@ Commands::Answer Commands::on(const EventsRequest& request, bool may_park, Now) 
 }
 
 Commands::Answer Commands::on(const WhyRequest& request, bool, Now now) {
-    const auto members = supervisor_.roster().resolve(Targets{{request.name}, false}, false);
-    if (!members) return tl::unexpected(members.error());
-    const Member& member = *members->front();
+    const auto found = one(request.name);
+    if (!found) return tl::unexpected(found.error());
+    const Member& member = **found;
     WhyReply reply;
     reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
     reply.next = next_of(member.replica, now);
@@ -263,8 +260,13 @@ Commands::Answer Commands::on(const ScaleRequest& request, bool, Now now) {
     Targets targets;
     for (const auto& [id, replicas] : request.replicas) {
         const Instance* instance = supervisor_.roster().find(id);
-        if (instance == nullptr || !supervisor_.roster().resolve(Targets{{id}, false}, false)) {
-            return tl::unexpected(supervisor_.roster().resolve(Targets{{id}, false}, false).error());
+        if (instance == nullptr) {
+            const auto others = supervisor_.roster().resolve(Targets{{id}, false}, false);
+            if (!others) return tl::unexpected(others.error());
+            return fail(ErrorKind::Invalid, "'" + id + "' is no instance: say ID=N");
+        }
+        if (!supervisor_.is_configured(id)) {
+            return fail(ErrorKind::NotFound, "'" + id + "' is no longer configured: it is being stopped");
         }
         if (replicas > max_replicas) {
             return fail(ErrorKind::Invalid, "'" + id + "': " + std::to_string(replicas) +
@@ -278,10 +280,10 @@ Commands::Answer Commands::on(const ScaleRequest& request, bool, Now now) {
         }
         targets.names.push_back(id);
     }
-    const auto before = supervisor_.roster().resolve(targets, true);
     for (const auto& [id, replicas] : request.replicas)
         supervisor_.scale(*supervisor_.roster().find(id), replicas, now);
-    return done(action_reply(still_there(targets)));
+    // Nothing named is everything elsewhere.
+    return done(targets.names.empty() ? ActionReply{} : action_reply(still_there(targets)));
 }
 
 Commands::Answer Commands::on(const SignalRequest& request, bool, Now now) {
@@ -317,23 +319,36 @@ Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {
     return reply;
 }
 
+// The first one of those that `name` means.
+Result<Member*> Commands::one(const std::string& name) const {
+    const auto members = supervisor_.roster().resolve(Targets{{name}, false}, false);
+    if (!members) return tl::unexpected(members.error());
+    if (members->empty()) return fail(ErrorKind::NotFound, "'" + name + "' has no replicas");
+    return members->front();
+}
+
 // Those asked for, and before them what they depend on.
 std::vector<Member*> Commands::with_dependencies(const std::vector<Member*>& members) const {
     std::vector<Member*> all;
+    std::set<const Member*> in;
     std::set<std::string> seen;
-    const auto visit = [&](const auto& self, Instance& instance, const std::vector<Member*>& those) -> void {
+    const auto add = [&](Member* member) {
+        if (in.insert(member).second) all.push_back(member);
+    };
+    const auto add_needed = [&](const auto& self, const Instance& instance) -> void {
         for (const std::string& id : instance.spec->policy.depends_on) {
-            Instance* needed = supervisor_.roster().find(id);
+            const Instance* needed = supervisor_.roster().find(id);
             if (needed == nullptr || !seen.insert(id).second) continue;
-            std::vector<Member*> replicas;
-            for (const auto& each : needed->members) replicas.push_back(each.get());
-            self(self, *needed, replicas);
-        }
-        for (Member* each : those) {
-            if (std::find(all.begin(), all.end(), each) == all.end()) all.push_back(each);
+            self(self, *needed);
+            for (const auto& each : needed->members) {
+                if (!each->replica.leaving) add(each.get());
+            }
         }
     };
-    for (Member* member : members) visit(visit, *member->instance, {member});
+    for (Member* member : members) {
+        add_needed(add_needed, *member->instance);
+        add(member);
+    }
     return all;
 }
 

@@ -43,6 +43,7 @@ class Commands {
 
     // The targets of a command that changes something; refused while the supervisor stops.
     Result<std::vector<Member*>> concerned(const Targets& targets) const;
+    Result<Member*> one(const std::string& name) const;
     // What is there of them now: a target that is gone is no error for one who follows.
     std::vector<Member*> still_there(const Targets& targets) const;
     std::vector<Member*> with_dependencies(const std::vector<Member*>& members) const;

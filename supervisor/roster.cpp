@@ -29,6 +29,7 @@ Member& Roster::add_member(Instance& instance, std::uint32_t number) {
     member->name = replica_name(instance.id, number, instance.replicas());
     member->log_name = replica_name(instance.id, number, number == 0 ? 1 : 2);
     Member& added = *member;
+    is_there_again(added.name);
     instance.members.push_back(std::move(member));
     ++members_;
     touch(added);
@@ -39,7 +40,7 @@ void Roster::remove(Member& member) {
     schedule(member, TimePoint::max());
     changes_.erase(member.change);
     gone_.emplace_back(++generation_, member.name);
-    if (gone_.size() > gone_kept) {
+    while (gone_.size() > gone_kept) {
         oldest_gone_ = gone_.front().first;
         gone_.pop_front();
     }
@@ -47,18 +48,32 @@ void Roster::remove(Member& member) {
     --members_;
     Instance& instance = *member.instance;
     std::erase_if(instance.members, [&](const auto& each) { return each.get() == &member; });
-    if (instance.members.empty()) instances_.erase(instance.id);
+}
+
+// Nobody can depend on it any longer by its links; those who still name it find them again when it comes
+// back.
+void Roster::remove_instance(std::string_view id) {
+    const auto place = instances_.find(id);
+    for (const std::string& needed : place->second.spec->policy.depends_on) {
+        if (Instance* other = find(needed)) std::erase(other->dependents, id);
+    }
+    instances_.erase(place);
 }
 
 void Roster::rename_members(Instance& instance) {
     for (const auto& member : instance.members) {
         // One that leaves keeps the name under which it was known.
-        if (member->replica.leaving) continue;
+        if (member->replica.leaving || member->replica.number >= instance.replicas()) continue;
         std::string name = replica_name(instance.id, member->replica.number, instance.replicas());
         if (name == member->name) continue;
         gone_.emplace_back(++generation_, std::exchange(member->name, std::move(name)));
+        is_there_again(member->name);
         touch(*member);
     }
+}
+
+void Roster::is_there_again(const std::string& name) {
+    std::erase_if(gone_, [&](const auto& each) { return each.second == name; });
 }
 
 void Roster::link_dependents() {
@@ -138,9 +153,9 @@ std::vector<const Member*> Roster::changed_since(std::uint64_t generation) const
 
 std::vector<std::string> Roster::gone_since(std::uint64_t generation) const {
     std::vector<std::string> names;
-    for (const auto& [when, name] : gone_) {
-        if (when > generation) names.push_back(name);
-    }
+    auto at = std::upper_bound(gone_.begin(), gone_.end(), generation,
+                               [](std::uint64_t number, const auto& each) { return number < each.first; });
+    for (; at != gone_.end(); ++at) names.push_back(at->second);
     return names;
 }
 

@@ -24,11 +24,14 @@ struct Instance;
 struct Member {
     Replica replica;
     Instance* instance = nullptr;
-    std::string name;          // as shown: "web", "web:1"
-    std::string log_name;      // the same through every scaling: "web" for number 0, then "web:1"
-    std::uint16_t port = 0;    // held for it, from its first start until it is stopped
-    bool listening = false;    // the supervisor keeps a listening socket on it
-    std::uint64_t change = 0;  // generation of its last change
+    std::string name;             // as shown: "web", "web:1"
+    std::string log_name;         // the same through every scaling: "web" for number 0, then "web:1"
+    std::uint16_t port = 0;       // held for it, from its first start until it is stopped
+    bool listening = false;       // the supervisor keeps a listening socket on it
+    bool told = false;            // what is wanted of it has been said once
+    bool start_due = false;       // at the end of this turn
+    std::uint64_t port_turn = 0;  // its place among those that wait for a port; 0: it does not
+    std::uint64_t change = 0;     // generation of its last change
     TimePoint scheduled = TimePoint::max();  // its place among the deadlines
 };
 
@@ -53,10 +56,11 @@ class Roster {
     // Or gives the one that is there this specification.
     Instance& add_instance(const SpecPtr& spec);
     Member& add_member(Instance& instance, std::uint32_t number);
-    // Also its instance, when it was the last one.
+    // An instance stays with no replica at all, as one that is scaled to 0 does.
     void remove(Member& member);
-    void rename_members(Instance& instance);  // after a scaling
-    void link_dependents();                   // after a change of depends_on
+    void remove_instance(std::string_view id);  // that has no members
+    void rename_members(Instance& instance);    // after a scaling
+    void link_dependents();                     // after a change of depends_on
 
     Instance* find(std::string_view id);
     const Instance* find(std::string_view id) const;
@@ -83,6 +87,8 @@ class Roster {
     bool forgot_since(std::uint64_t generation) const { return generation < oldest_gone_; }
 
   private:
+    void is_there_again(const std::string& name);
+
     Instances instances_;
     std::size_t members_ = 0;
     std::unordered_map<RunNumber, Member*> runs_;

@@ -14,6 +14,7 @@ namespace {
 
 // Run numbers are promised to the store in blocks, so that a start costs no write of its own for them.
 constexpr RunNumber run_block = 1000;
+
 // What a status row shows and an event may change.
 struct Shown {
     Phase phase;
@@ -24,8 +25,10 @@ struct Shown {
     std::uint32_t failures;
     bool ok;
     bool kill_sent;
-    const InstanceSpec* spec;
+    std::uint32_t streak;  // of a run that was healthy once
+    TimePoint next_start;
     std::string error;
+    std::string wanted_reason;
     std::string rest_reason;
     std::string held_by;
 
@@ -34,6 +37,10 @@ struct Shown {
 
 Shown shown(const Replica& replica) {
     const bool checked = replica.run && replica.run->last_check;
+    std::uint32_t streak = 0;
+    if (checked && replica.run->phase == Phase::Running) streak = replica.run->streak.bad;
+    if (checked && replica.run->phase == Phase::Unhealthy)
+        streak = replica.run->streak.bad + replica.run->streak.good;  // one of them is 0
     return {phase_of(replica),
             replica.rest,
             replica.wanted,
@@ -42,8 +49,10 @@ Shown shown(const Replica& replica) {
             replica.failures,
             checked && replica.run->last_check->result.ok,
             replica.run && replica.run->kill_sent,
-            replica.spec.get(),
+            streak,
+            replica.next_start,
             checked ? replica.run->last_check->result.error : "",
+            replica.wanted_reason,
             replica.rest_reason,
             replica.held_by};
 }
@@ -117,7 +126,11 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     const Actions actions = step(member.replica, event, now, effects_.random());
     if (const Shown after = shown(member.replica); after != before) {
         roster_.touch(member);
-        if (after.phase != before.phase || after.run != before.run || after.rest != before.rest) {
+        const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;
+        const bool moved =
+            after.phase != before.phase || after.run != before.run || after.rest != before.rest;
+        if (moved || other_gate || after.wanted != before.wanted) changed_.push_back(&member);
+        if (moved || other_gate) {
             tell_change(member, before.phase, now);
         } else if (after.ok != before.ok && member.replica.run->was_healthy &&
                    member.replica.run->streak.bad <= 1) {
@@ -126,9 +139,9 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
         }
     }
     roster_.schedule(member, next_deadline(member.replica));
-    const bool was_up = before.phase == Phase::Running;
     carry_out(member, actions, now);
-    if (!was_up && is_up(member)) open_gates(member, now);
+    if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running)
+        release_holds(member, now);
 }
 
 // The one line that each change of state gets.
@@ -174,7 +187,7 @@ void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
     }
     if (actions.another_port) release_port(member, now);
     if (actions.check) check_run(member);
-    if (actions.start) try_start(member, now);
+    if (actions.start) start_soon(member);
 
     if (!has_live_run(replica)) {
         if (replica.wanted == Wanted::Stopped || replica.rest == Rest::AtRest) release_port(member, now);
@@ -190,16 +203,31 @@ std::string Supervisor::gate_of(const Member& member) const {
     for (const std::string& id : member.replica.spec->policy.depends_on) {
         const Instance* needed = roster_.find(id);
         if (needed == nullptr) return "'" + id + "', which is not configured";
+        bool any = false;
         for (const auto& other : needed->members) {
-            if (other->replica.leaving || is_up(*other)) continue;
+            if (other->replica.leaving) continue;
+            any = true;
+            if (is_up(*other)) continue;
             if (other->replica.wanted == Wanted::Stopped) return "'" + other->name + "', which is stopped";
             return "'" + other->name + "' to be healthy";
         }
+        if (!any) return "'" + id + "', which has no replicas";
     }
     return "";
 }
 
+void Supervisor::start_soon(Member& member) {
+    if (std::exchange(member.start_due, true)) return;
+    to_start_.push_back(&member);
+}
+
 void Supervisor::try_start(Member& member, Now now) {
+    const Replica& replica = member.replica;
+    member.start_due = false;
+    // An order that came after the decision called it off.
+    const bool asked_for = replica.wanted == Wanted::Running && replica.rest != Rest::AtRest;
+    if (!asked_for || has_live_run(replica)) return;
+    wait_no_longer(member);
     if (const std::string gate = gate_of(member); !gate.empty()) return handle(member, Blocked{gate}, now);
     if (find_port(member, now)) spawn(member, now);
 }
@@ -265,25 +293,36 @@ void Supervisor::spawn(Member& member, Now now) {
     handle(member, Spawned{request.run, *pid, member.port}, now);
 }
 
-// Something became Running: what waited for it may start.
-void Supervisor::open_gates(Member& member, Now now) {
+// What waits for `member` may start, or waits for something else now, or has another outlook.
+void Supervisor::tell_dependents(Member& member, Now now) {
     for (const std::string& id : member.instance->dependents) {
         Instance* dependent = roster_.find(id);
         if (dependent == nullptr) continue;
         for (const auto& each : dependent->members) {
-            if (each->replica.rest == Rest::Blocked) handle(*each, MayStart{}, now);
+            const Replica& replica = each->replica;
+            if (replica.rest != Rest::Blocked || has_live_run(replica) || each->start_due) continue;
+            const std::string gate = gate_of(*each);
+            if (gate.empty()) {
+                handle(*each, MayStart{}, now);
+            } else {
+                handle(*each, Blocked{gate}, now);
+                if (each->change < member.change) {
+                    roster_.touch(*each);
+                    changed_.push_back(each.get());
+                }
+            }
         }
     }
 }
 
 // A stop of `member` waits for the first of these: live, depends on it, and to be stopped as well.
-std::string Supervisor::holder_of(const Member& member, const std::set<const Member*>& together) const {
+std::string Supervisor::holder_of(const Member& member) const {
     for (const std::string& id : member.instance->dependents) {
         const Instance* dependent = roster_.find(id);
         if (dependent == nullptr) continue;
         for (const auto& each : dependent->members) {
             const Replica& replica = each->replica;
-            const bool stops = replica.wanted == Wanted::Stopped || together.contains(each.get());
+            const bool stops = replica.wanted == Wanted::Stopped || together_.contains(each.get());
             if (stops && has_live_run(replica) && replica.run->phase != Phase::Failed) return each->name;
         }
     }
@@ -295,28 +334,55 @@ void Supervisor::release_holds(Member& member, Now now) {
     for (const std::string& id : member.replica.spec->policy.depends_on) {
         Instance* needed = roster_.find(id);
         if (needed == nullptr) continue;
-        for (const auto& each : needed->members) {
-            if (each->replica.held_by.empty()) continue;
-            handle(*each, StopReplica{each->replica.wanted_reason, holder_of(*each, {})}, now);
+        for (const auto& each : needed->members) hold_anew(*each, now);
+    }
+}
+
+// A stop that waits finds out for whom, and is carried out when there is nobody.
+void Supervisor::hold_anew(Member& member, Now now) {
+    if (member.replica.held_by.empty()) return;
+    handle(member, StopReplica{member.replica.wanted_reason, holder_of(member)}, now);
+}
+
+// Everything that follows from what happened in this turn.
+void Supervisor::settle(Now now) {
+    for (;;) {
+        if (!to_start_.empty()) {
+            Member* member = to_start_.front();
+            to_start_.pop_front();
+            try_start(*member, now);
+        } else if (!changed_.empty()) {
+            Member* member = changed_.front();
+            changed_.pop_front();
+            tell_dependents(*member, now);
+        } else if (ports_for_others_ > 0 && !without_port_.empty()) {
+            --ports_for_others_;
+            Member* member = without_port_.begin()->second;
+            wait_no_longer(*member);
+            handle(*member, MayStart{}, now);
+        } else {
+            break;
         }
     }
+    ports_for_others_ = 0;
 }
 
 void Supervisor::end_turn(Now now) {
     ++depth_;  // what follows belongs to this turn
-    while (!left_.empty()) {
-        Member* member = left_.back();
-        std::erase(left_, member);
+    settle(now);
+    std::vector<Member*> left = std::exchange(left_, {});
+    std::sort(left.begin(), left.end());
+    left.erase(std::unique(left.begin(), left.end()), left.end());
+    for (Member* member : left) {
         if (member->replica.leaving && !has_live_run(member->replica)) forget(*member);
     }
+    const bool all_stopped = finishing_ && live_.empty() && !finished_;
+    finished_ = finished_ || all_stopped;
+    if (all_stopped) note("", "supervisor", "every instance has stopped", now);
     --depth_;
     effects_.wake_at(std::min(roster_.next_deadline(), verify_at_));
     effects_.publish(roster_.generation());
-    if (finishing_ && live_.empty() && !finished_) {
-        finished_ = true;
-        note("", "supervisor", "every instance has stopped", now);
-        effects_.finished();
-    }
+    if (all_stopped) effects_.finished();
 }
 
 }  // namespace pmctl

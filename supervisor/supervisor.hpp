@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <exception>
 #include <map>
 #include <set>
 #include <string>
@@ -67,22 +68,29 @@ class Supervisor {
     std::string gate_of(const Member& member) const;
     // The first reconciliation is over: everything that was to be started was tried.
     bool applied() const { return applied_; }
+    bool is_configured(const std::string& id) const;
 
   private:
-    // Everything that one report or order leads to is one turn: its end publishes the new generation and the
-    // next wish to be woken, once.
+    // Everything that one report or order leads to is one turn: its end starts what is to be started, and
+    // publishes the new generation and the next wish to be woken, once. After an exception that is left to
+    // the next turn.
     class Turn {
       public:
-        Turn(Supervisor& supervisor, Now now) : supervisor_(supervisor), now_(now) { ++supervisor_.depth_; }
+        Turn(Supervisor& supervisor, Now now)
+            : supervisor_(supervisor), now_(now), exceptions_(std::uncaught_exceptions()) {
+            ++supervisor_.depth_;
+        }
         Turn(const Turn&) = delete;
         Turn& operator=(const Turn&) = delete;
-        ~Turn() {
-            if (--supervisor_.depth_ == 0) supervisor_.end_turn(now_);
+        ~Turn() noexcept(false) {
+            if (--supervisor_.depth_ == 0 && std::uncaught_exceptions() == exceptions_)
+                supervisor_.end_turn(now_);
         }
 
       private:
         Supervisor& supervisor_;
         Now now_;
+        int exceptions_;
     };
 
     void handle(Member& member, const ReplicaEvent& event, Now now);
@@ -90,19 +98,24 @@ class Supervisor {
     void remember(const Member& member, const char* kind, std::string text, Now now);
     void carry_out(Member& member, const Actions& actions, Now now);
     void end_turn(Now now);
+    void settle(Now now);
 
+    void start_soon(Member& member);
     void try_start(Member& member, Now now);
     void spawn(Member& member, Now now);
     void check_run(Member& member);
     Result<Launch> launch_of(const Member& member, std::uint16_t port) const;
     SpawnRequest request_of(const Member& member, const Launch& launch) const;
-    void open_gates(Member& member, Now now);
-    std::string holder_of(const Member& member, const std::set<const Member*>& together) const;
+    void tell_dependents(Member& member, Now now);
+    std::string holder_of(const Member& member) const;
     void release_holds(Member& member, Now now);
+    void hold_anew(Member& member, Now now);
 
     // supervisor_ports.cpp
     bool find_port(Member& member, Now now);
     void release_port(Member& member, Now now);
+    void wait_for_port(Member& member);
+    void wait_no_longer(Member& member);
     void verify_released_ports(Now now);
 
     // supervisor_orders.cpp
@@ -112,7 +125,8 @@ class Supervisor {
     void want_at_first(Member& member, Now now);
     void remove_replica(Member& member, const std::string& reason, Now now);
     void forget(Member& member);
-    bool config_has(const std::string& id) const;
+    void forget_instance(const std::string& id);
+    void forget_strangers();
     void remember_intention(const Member& member, Wanted wanted);
 
     Effects& effects_;
@@ -124,9 +138,16 @@ class Supervisor {
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
     std::map<std::string, std::uint32_t> inherited_scales_;
     RunNumber next_run_;
-    RunNumber promised_runs_;         // the store knows that none below it may be given out again
-    std::set<RunNumber> live_;        // all but those that even KILL did not end
-    std::set<Member*> without_port_;  // wait for one to be released
+    RunNumber promised_runs_;   // the store knows that none below it may be given out again
+    std::set<RunNumber> live_;  // all but those that even KILL did not end
+    // Starts, and what their outcome means for others, wait for the end of the turn: by then everybody knows
+    // what is wanted of him, and nothing recurses through a chain of dependencies.
+    std::deque<Member*> to_start_;
+    std::deque<Member*> changed_;                    // in a way that their dependents may look at
+    std::set<const Member*> together_;               // an order that is being given stops all of these
+    std::map<std::uint64_t, Member*> without_port_;  // first come, first served
+    std::uint64_t last_port_turn_ = 0;
+    std::size_t ports_for_others_ = 0;                            // released in this turn
     std::deque<std::pair<std::uint16_t, std::string>> released_;  // to be looked at: is it free now?
     TimePoint verify_at_ = TimePoint::max();
     std::vector<Member*> left_;  // to be forgotten at the end of the turn

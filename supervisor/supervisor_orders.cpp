@@ -34,21 +34,46 @@ std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
         instance.scale.reset();
         if (const auto scale = scales.find(spec->id); scale != scales.end()) instance.scale = scale->second;
     }
+    const bool other_range = ports_.range() != config.ports;
     ports_.set_range(config.ports);
     config_ = std::move(config);
     roster_.link_dependents();
     for (const PlanEntry& entry : plan) place(entry);
     for (auto& [id, instance] : roster_.instances()) roster_.rename_members(instance);
+    for (const PlanEntry& entry : plan) {
+        Instance* instance = entry.action == PlanAction::Stop ? roster_.find(entry.id) : nullptr;
+        if (instance != nullptr) together_.insert(roster_.find_member(*instance, entry.number));
+    }
     for (const PlanEntry& entry : plan) carry_out(entry, now);
+    together_.clear();
+    // depends_on may have changed, and whom a stop waits for.
+    for (auto& [id, instance] : roster_.instances()) {
+        for (const auto& member : instance.members) hold_anew(*member, now);
+    }
+    if (other_range) ports_for_others_ += without_port_.size();
+    forget_strangers();
     applied_ = true;
     return plan;
+}
+
+// Instances of which nothing is left: those that had no replica, and those that went from the configuration
+// while there was no supervisor, of which an operator's word remains.
+void Supervisor::forget_strangers() {
+    std::set<std::string> strangers;
+    for (const auto& [id, instance] : roster_.instances()) {
+        if (instance.members.empty() && !is_configured(id)) strangers.insert(id);
+    }
+    for (const auto& [key, wanted] : intentions_) {
+        if (roster_.find(key.first) == nullptr) strangers.insert(key.first);
+    }
+    for (const std::string& id : strangers) forget_instance(id);
 }
 
 // The replica that an entry is about is there, if only to be started by it.
 void Supervisor::place(const PlanEntry& entry) {
     Instance* instance = roster_.find(entry.id);
     if (instance == nullptr || roster_.find_member(*instance, entry.number) != nullptr) return;
-    if (entry.action == PlanAction::Stop) return;
+    if (!is_configured(entry.id) || entry.number >= instance->replicas()) return;
     Member& member = roster_.add_member(*instance, entry.number);
     effects_.set_log_settings(member.log_name, instance->spec->policy.log);
 }
@@ -58,24 +83,22 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
     Member* member = instance == nullptr ? nullptr : roster_.find_member(*instance, entry.number);
     if (member == nullptr) return;
     Replica& replica = member->replica;
-    const bool wanted_at_all = config_has(entry.id) && entry.number < instance->replicas();
+    const bool wanted_at_all = is_configured(entry.id) && entry.number < instance->replicas();
     if (!wanted_at_all) return remove_replica(*member, entry.reason, now);
 
     const bool logs_changed = replica.spec->policy.log != instance->spec->policy.log;
     if (logs_changed) effects_.set_log_settings(member->log_name, instance->spec->policy.log);
     const bool was_leaving = std::exchange(replica.leaving, false);
-    handle(*member, NewSpec{instance->spec, entry.action == PlanAction::Replace}, now);
-    switch (entry.action) {
-        case PlanAction::Start: want_at_first(*member, now); break;
-        case PlanAction::Stop: handle(*member, StopReplica{entry.reason, holder_of(*member, {})}, now); break;
-        case PlanAction::Keep:
-            // New, but neither autostart nor an operator wants it; or it was about to leave.
-            if (replica.run == std::nullopt && replica.wanted_reason.empty()) want_at_first(*member, now);
-            if (was_leaving) want_at_first(*member, now);
-            break;
-        case PlanAction::Replace:
-        case PlanAction::Update: break;
+    if (entry.action != PlanAction::Keep) roster_.touch(*member);
+    handle(*member, NewSpec{instance->spec, false}, now);
+    if (entry.action == PlanAction::Stop) {
+        handle(*member, StopReplica{entry.reason, holder_of(*member)}, now);
+    } else if (entry.action == PlanAction::Start || was_leaving || !member->told) {
+        want_at_first(*member, now);
     }
+    // Also one whose stop was called off above, and which runs what was configured earlier.
+    const bool replace = entry.action == PlanAction::Replace || runs_old_spec(replica);
+    if (replace && replica.wanted == Wanted::Running) handle(*member, NewSpec{instance->spec, true}, now);
     // depends_on may have changed: what waited for something may not need to any longer.
     if (replica.rest == Rest::Blocked && !has_live_run(replica)) handle(*member, MayStart{}, now);
 }
@@ -83,6 +106,7 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
 // What the configuration and an operator's earlier word make of a replica that has just come into being.
 void Supervisor::want_at_first(Member& member, Now now) {
     const InstanceSpec& spec = *member.replica.spec;
+    member.told = true;
     const auto intention = intentions_.find({spec.id, member.replica.number});
     const bool told = intention != intentions_.end();
     if (!spec.enabled) return handle(member, StopReplica{"enabled = false"}, now);
@@ -95,22 +119,31 @@ void Supervisor::want_at_first(Member& member, Now now) {
 
 void Supervisor::remove_replica(Member& member, const std::string& reason, Now now) {
     member.replica.leaving = true;
-    handle(member, StopReplica{reason, holder_of(member, {})}, now);
+    changed_.push_back(&member);  // what waited for it waits for the others alone
+    handle(member, StopReplica{reason, holder_of(member)}, now);
 }
 
 void Supervisor::forget(Member& member) {
     const std::string id = member.instance->id;
+    const auto intention = intentions_.find({id, member.replica.number});
     effects_.close_logs(member.log_name);
-    without_port_.erase(&member);
-    intentions_.erase({id, member.replica.number});
-    const bool last = member.instance->members.size() == 1 && !config_has(id);
+    wait_no_longer(member);
+    if (is_configured(id)) {
+        // Scaled down: should it come again, then as the configuration says.
+        if (intention != intentions_.end()) remember_intention(member, Wanted::Running);
+        return roster_.remove(member);
+    }
     roster_.remove(member);
-    if (!last) return;
-    effects_.store({.kind = StoreWrite::Kind::ForgetInstance, .intention = {.instance = id}});
-    roster_.link_dependents();
+    if (roster_.find(id)->members.empty()) forget_instance(id);
 }
 
-bool Supervisor::config_has(const std::string& id) const {
+void Supervisor::forget_instance(const std::string& id) {
+    intentions_.erase(intentions_.lower_bound({id, 0}), intentions_.upper_bound({id, max_replicas}));
+    effects_.store({.kind = StoreWrite::Kind::ForgetInstance, .intention = {.instance = id}});
+    if (roster_.find(id) != nullptr) roster_.remove_instance(id);
+}
+
+bool Supervisor::is_configured(const std::string& id) const {
     const auto place =
         std::lower_bound(config_.instances.begin(), config_.instances.end(), id,
                          [](const SpecPtr& spec, const std::string& name) { return spec->id < name; });
@@ -129,23 +162,22 @@ void Supervisor::start(Member& member, Now now) {
     const Turn turn(*this, now);
     remember_intention(member, Wanted::Running);
     handle(member, StartOrder{"started by an operator"}, now);
-    release_holds(member, now);
 }
 
 void Supervisor::stop(const std::vector<Member*>& members, Now now) {
     const Turn turn(*this, now);
-    const std::set<const Member*> together(members.begin(), members.end());
+    together_.insert(members.begin(), members.end());
     for (Member* member : members) {
         remember_intention(*member, Wanted::Stopped);
-        handle(*member, StopReplica{"stopped by an operator", holder_of(*member, together)}, now);
+        handle(*member, StopReplica{"stopped by an operator", holder_of(*member)}, now);
     }
+    together_.clear();
 }
 
 void Supervisor::restart(Member& member, Now now) {
     const Turn turn(*this, now);
     remember_intention(member, Wanted::Running);
     handle(member, RestartOrder{}, now);
-    release_holds(member, now);
 }
 
 void Supervisor::reset(Member& member, Now now) {
@@ -186,11 +218,12 @@ void Supervisor::finish(bool at_once, const std::string& reason, Now now) {
     for (auto& [id, instance] : roster_.instances()) {
         for (const auto& member : instance.members) all.push_back(member.get());
     }
-    const std::set<const Member*> together(all.begin(), all.end());
+    together_.insert(all.begin(), all.end());
     for (Member* member : all) {
-        const std::string holder = at_once ? "" : holder_of(*member, together);
+        const std::string holder = at_once ? "" : holder_of(*member);
         handle(*member, StopReplica{"the supervisor stops", holder, at_once}, now);
     }
+    together_.clear();
 }
 
 }  // namespace pmctl

@@ -23,6 +23,11 @@ std::string held_by(std::uint16_t port, const std::string& holder) {
 bool Supervisor::find_port(Member& member, Now now) {
     const ProcessSpec& process = member.replica.spec->process;
     const PortWish& wish = process.port;
+    // The socket that was kept for an earlier run is in the way of a process that binds it itself.
+    if (member.listening && !process.socket_activation) {
+        effects_.close_listener(member.port);
+        member.listening = false;
+    }
     const bool suits = wish.kind == PortWish::Kind::Fixed
                            ? member.port == wish.number
                            : wish.kind == PortWish::Kind::Auto && ports_.in_range(member.port);
@@ -36,7 +41,7 @@ bool Supervisor::find_port(Member& member, Now now) {
         return true;
     }
     if (wish.kind == PortWish::Kind::Fixed) {
-        if (!ports_.reserve(wish.number, member.name)) {
+        if (!ports_.reserve(wish.number, member.log_name)) {
             handle(member, SpawnFailed{held_by(wish.number, "'" + ports_.held().at(wish.number) + "'"), true},
                    now);
             return false;
@@ -48,9 +53,9 @@ bool Supervisor::find_port(Member& member, Now now) {
         }
     } else {
         if (member.port != 0) release_port(member, now);
-        const auto port = ports_.take(member.name, is_free);
+        const auto port = ports_.take(member.log_name, is_free);
         if (!port) {
-            without_port_.insert(&member);
+            wait_for_port(member);
             const PortRange range = ports_.range();
             handle(
                 member,
@@ -60,13 +65,12 @@ bool Supervisor::find_port(Member& member, Now now) {
         }
         member.port = *port;
     }
-    without_port_.erase(&member);
     member.listening = process.socket_activation;
     return true;
 }
 
 void Supervisor::release_port(Member& member, Now now) {
-    without_port_.erase(&member);
+    wait_no_longer(member);
     if (member.port == 0) return;
     const std::uint16_t port = std::exchange(member.port, std::uint16_t{0});
     if (std::exchange(member.listening, false)) effects_.close_listener(port);
@@ -76,7 +80,18 @@ void Supervisor::release_port(Member& member, Now now) {
         if (verify_at_ == TimePoint::max()) verify_at_ = now.steady + verify_after;
     }
     // One who waits for a port gets it. Ports outside the range are of use to nobody but their own instance.
-    if (!without_port_.empty() && ports_.in_range(port)) handle(**without_port_.begin(), MayStart{}, now);
+    if (ports_.in_range(port)) ++ports_for_others_;
+}
+
+void Supervisor::wait_for_port(Member& member) {
+    wait_no_longer(member);
+    member.port_turn = ++last_port_turn_;
+    without_port_[member.port_turn] = &member;
+}
+
+void Supervisor::wait_no_longer(Member& member) {
+    if (member.port_turn == 0) return;
+    without_port_.erase(std::exchange(member.port_turn, std::uint64_t{0}));
 }
 
 // After a stop the port has to be free; who holds it is named.

@@ -1,6 +1,7 @@
 #include "supervisor/targets.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "shared/nearest.hpp"
@@ -48,36 +49,53 @@ void add_all(const Instance& instance, std::set<Member*>& into) {
     for (const auto& member : instance.members) into.insert(member.get());
 }
 
-bool add_matching(const Instances& instances, const std::string& target, std::set<Member*>& into) {
-    if (const auto exact = instances.find(target); exact != instances.end()) {
-        add_all(exact->second, into);
-        return true;
-    }
-    if (const auto colon = target.rfind(':'); colon != std::string::npos) {
-        const auto owner = instances.find(std::string_view(target).substr(0, colon));
+// What one target means, which depends on what there is: an id may look like a replica or a glob.
+struct Meaning {
+    const Instance* instance = nullptr;     // an id
+    Member* member = nullptr;               // or a replica
+    std::optional<std::string_view> group;  // or a group
+    bool glob = false;                      // or a glob
+};
+
+Meaning meaning_of(const Instances& instances, std::string_view target) {
+    if (const auto exact = instances.find(target); exact != instances.end()) return {&exact->second};
+    if (const auto colon = target.rfind(':'); colon != std::string_view::npos) {
+        const auto owner = instances.find(target.substr(0, colon));
         if (owner != instances.end()) {
             for (const auto& member : owner->second.members) {
                 if (std::to_string(member->replica.number) == target.substr(colon + 1)) {
-                    into.insert(member.get());
-                    return true;
+                    return {nullptr, member.get()};
                 }
             }
         }
     }
-    const bool group = target.starts_with('@');
-    const bool glob = target.find_first_of("*?[") != std::string::npos;
-    if (!group && !glob) return false;
+    if (target.starts_with('@')) return {nullptr, nullptr, target.substr(1)};
+    return {nullptr, nullptr, std::nullopt, target.find_first_of("*?[") != std::string_view::npos};
+}
+
+bool fits(const Meaning& meaning, std::string_view target, const Member& member) {
+    if (meaning.instance != nullptr) return member.instance == meaning.instance;
+    if (meaning.member != nullptr) return &member == meaning.member;
+    const std::string& group = member.instance->spec->policy.group;
+    if (meaning.group) return !group.empty() && group == *meaning.group;
+    return meaning.glob && (matches_glob(target, member.instance->id) || matches_glob(target, member.name));
+}
+
+// False for a target that names nothing that is configured.
+bool add_matching(const Instances& instances, const std::string& target, std::set<Member*>& into) {
+    const Meaning meaning = meaning_of(instances, target);
+    if (meaning.instance != nullptr) {
+        add_all(*meaning.instance, into);
+        return true;
+    }
+    if (meaning.member != nullptr) into.insert(meaning.member);
+    if (!meaning.group && !meaning.glob) return meaning.member != nullptr;
     bool found = false;
     for (const auto& [id, instance] : instances) {
-        if (group && instance.spec->policy.group == std::string_view(target).substr(1)) {
-            add_all(instance, into);
-            found = true;
-        }
         for (const auto& member : instance.members) {
-            if (glob && (matches_glob(target, id) || matches_glob(target, member->name))) {
-                into.insert(member.get());
-                found = true;
-            }
+            if (!fits(meaning, target, *member)) continue;
+            into.insert(member.get());
+            found = true;
         }
     }
     return found;
@@ -101,6 +119,13 @@ bool before(const Member* a, const Member* b) {
 }
 
 }  // namespace
+
+bool concerns(const Instances& instances, const Targets& targets, const Member& member) {
+    if (targets.all || targets.names.empty()) return true;
+    return std::any_of(targets.names.begin(), targets.names.end(), [&](const std::string& target) {
+        return fits(meaning_of(instances, target), target, member);
+    });
+}
 
 bool matches_glob(std::string_view pattern, std::string_view text) {
     // Backtracking to the last star alone: linear for all that people write.

@@ -19,6 +19,10 @@ struct Member;
 Result<std::vector<Member*>> resolve_targets(const std::map<std::string, Instance, std::less<>>& instances,
                                              const Targets& targets, bool empty_is_all);
 
+// Is `member` one of those? What a single change costs does not grow with the number of instances.
+bool concerns(const std::map<std::string, Instance, std::less<>>& instances, const Targets& targets,
+              const Member& member);
+
 // `*` any characters, `?` one, `[a-z]` and `[!a-z]` sets: glob(7), without a special role for dots and
 // slashes.
 bool matches_glob(std::string_view pattern, std::string_view text);

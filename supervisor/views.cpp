@@ -1,6 +1,7 @@
 #include "supervisor/views.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "shared/size.hpp"
 #include "supervisor/core/backoff.hpp"
@@ -43,14 +44,22 @@ std::map<std::string, std::string> limits_in_force(const LimitSettings& limits, 
     return found;
 }
 
-Outlook of_blocked(const Supervisor& supervisor, const Member& member) {
+Outlook outlook_of(const Supervisor& supervisor, const Member& member, std::set<const Member*>& seen);
+
+// Each of them is looked at once, however many ways lead there.
+Outlook of_blocked(const Supervisor& supervisor, const Member& member, std::set<const Member*>& seen) {
     for (const std::string& id : member.replica.spec->policy.depends_on) {
         const Instance* needed = supervisor.roster().find(id);
         if (needed == nullptr) return Outlook::Stuck;
+        bool any = false;
         for (const auto& other : needed->members) {
-            if (other->replica.wanted == Wanted::Stopped && !other->replica.leaving) return Outlook::Stuck;
-            if (outlook_of(supervisor, *other) == Outlook::Stuck) return Outlook::Stuck;
+            if (other->replica.leaving) continue;
+            any = true;
+            if (!seen.insert(other.get()).second) continue;
+            if (other->replica.wanted == Wanted::Stopped) return Outlook::Stuck;
+            if (outlook_of(supervisor, *other, seen) == Outlook::Stuck) return Outlook::Stuck;
         }
+        if (!any) return Outlook::Stuck;
     }
     return Outlook::Pending;
 }
@@ -63,9 +72,7 @@ Outlook of_live(const Replica& replica) {
                                                                            : Outlook::Pending;
 }
 
-}  // namespace
-
-Outlook outlook_of(const Supervisor& supervisor, const Member& member) {
+Outlook outlook_of(const Supervisor& supervisor, const Member& member, std::set<const Member*>& seen) {
     const Replica& replica = member.replica;
     if (has_live_run(replica)) return of_live(replica);
     if (replica.wanted == Wanted::Stopped || completed(replica)) return Outlook::Settled;
@@ -73,9 +80,16 @@ Outlook outlook_of(const Supervisor& supervisor, const Member& member) {
         case Rest::AtRest:
         case Rest::NoPort: return Outlook::Stuck;
         case Rest::Waiting: return replica.rest_phase == Phase::Failed ? Outlook::Stuck : Outlook::Pending;
-        case Rest::Blocked: return of_blocked(supervisor, member);
+        case Rest::Blocked: return of_blocked(supervisor, member, seen);
     }
     return Outlook::Pending;
+}
+
+}  // namespace
+
+Outlook outlook_of(const Supervisor& supervisor, const Member& member) {
+    std::set<const Member*> seen;
+    return outlook_of(supervisor, member, seen);
 }
 
 StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroups, Now now) {

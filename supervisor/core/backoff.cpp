@@ -14,7 +14,8 @@ Duration next_start_delay(std::uint32_t failures, bool was_healthy, double jitte
     if (failures <= 1 && was_healthy) return Duration::zero();
     std::uint32_t doublings = failures <= 1 ? 0 : failures - (was_healthy ? 2 : 1);
     Duration delay = std::min(settings.backoff_initial, settings.backoff_max);
-    while (doublings-- > 0 && delay < settings.backoff_max) delay = std::min(delay * 2, settings.backoff_max);
+    while (doublings-- > 0 && delay < settings.backoff_max)
+        delay += std::min(delay, settings.backoff_max - delay);
     return delay - Duration(static_cast<Duration::rep>(static_cast<double>(delay.count()) * 0.2 * jitter));
 }
 

@@ -56,18 +56,26 @@ std::string end_in_words(const Replica& replica, const Exited& end) {
     switch (*run.stop_cause) {
         case StopCause::StartTimeout:
             return "not healthy within " + format_duration(policy_of(replica).health.startup_timeout) + last;
-        case StopCause::Unhealthy: return std::to_string(run.streak.bad) + " failed checks in a row" + last;
+        case StopCause::Unhealthy:
+            return std::to_string(run.streak.bad) +
+                   (run.streak.bad == 1 ? " failed check" : " failed checks") + " in a row" + last;
         case StopCause::Asked:
         case StopCause::Restart: return text;
     }
     return text;
 }
 
-Actions after_exit(Replica& replica, const Exited& end, std::optional<TimePoint> healthy_since, Now now,
-                   double random) {
+// Healthy for long enough: the count starts anew. Asked before each event of a run, since what ends its
+// health (a failed check, an order) forgets how long it lasted.
+void forgive_if_stable(Replica& replica, Now now) {
+    if (!has_live_run(replica) || !replica.run->healthy_since) return;
+    if (now.steady - *replica.run->healthy_since >= policy_of(replica).restart.reset_after)
+        replica.failures = 0;
+}
+
+Actions after_exit(Replica& replica, const Exited& end, Now now, double random) {
     const Run& run = *replica.run;
     const RestartSettings& settings = policy_of(replica).restart;
-    if (healthy_since && now.steady - *healthy_since >= settings.reset_after) replica.failures = 0;
     std::string words = end_in_words(replica, end);
 
     if (replica.wanted == Wanted::Stopped) {
@@ -75,20 +83,22 @@ Actions after_exit(Replica& replica, const Exited& end, std::optional<TimePoint>
         return {.ended = true};
     }
     const bool ordered = run.stop_cause == StopCause::Restart || run.stop_cause == StopCause::Asked;
+    const bool stolen = end.port_stolen && !run.was_healthy;
+    replica.ports_lost = stolen ? replica.ports_lost + 1 : 0;
     Actions actions;
+    actions.another_port = stolen;
     if (ordered) {
         rest(replica, Rest::Waiting, Phase::Stopped, "restarted");
-        actions = start_now(replica);
-    } else if (end.port_stolen && !run.was_healthy && settings.mode != RestartMode::Never) {
+        actions.start = start_now(replica).start;
+    } else if (stolen && replica.ports_lost <= max_ports_lost && settings.mode != RestartMode::Never) {
         rest(replica, Rest::Waiting, Phase::Failed, words);
         ++replica.restarts;
-        actions = start_now(replica);
-        actions.another_port = true;
+        actions.start = start_now(replica).start;
     } else if (!run.stop_cause && end.status == ExitStatus{ExitStatus::Kind::Code, 0} &&
                settings.mode != RestartMode::Always) {
         rest(replica, Rest::AtRest, Phase::Stopped, words);
     } else {
-        actions = failed(replica, std::move(words), run.was_healthy, now, random);
+        actions.start = failed(replica, std::move(words), run.was_healthy, now, random).start;
     }
     actions.ended = true;
     return actions;
@@ -155,10 +165,15 @@ void apply_policy(Replica& replica, const Policy& before, Now now) {
 Actions on(Replica& replica, const NewSpec& change, Now now, double) {
     const SpecPtr before = std::exchange(replica.spec, change.spec);
     if (before) apply_policy(replica, before->policy, now);
+    // What runs is what is configured: the old text is of no more use.
+    if (replica.run_spec && replica.run_spec->process == change.spec->process) replica.run_spec = change.spec;
     if (!change.replace) {
-        // What runs is what is configured: the old text is of no more use.
-        if (replica.run_spec && before == replica.run_spec) replica.run_spec = change.spec;
-        return {};
+        // At rest under a policy that would not have left it so: it is not to stay there for ever.
+        const RestartMode mode = change.spec->policy.restart.mode;
+        const bool at_rest =
+            replica.wanted == Wanted::Running && !has_live_run(replica) && replica.rest == Rest::AtRest;
+        const bool left_so = completed(replica) ? mode != RestartMode::Always : mode == RestartMode::Never;
+        if (!at_rest || left_so) return {};
     }
     replica.failures = 0;
     if (replica.wanted == Wanted::Stopped) return {};
@@ -212,14 +227,16 @@ Actions on(Replica& replica, const SpawnFailed& failure, Now now, double random)
 
 Actions on(Replica& replica, const Checked& check, Now now, double random) {
     if (!has_live_run(replica)) return {};
+    forgive_if_stable(replica, now);
+    if (check.result.ok) replica.ports_lost = 0;
     return of_run(step(*replica.run, GoodOrBad{check.result, random}, now, policy_of(replica)));
 }
 
 Actions on(Replica& replica, const Exited& end, Now now, double random) {
     if (!has_live_run(replica)) return {};
-    const auto healthy_since = replica.run->healthy_since;
+    forgive_if_stable(replica, now);
     step(*replica.run, ProcessExited{end.status}, now, policy_of(replica));
-    return after_exit(replica, end, healthy_since, now, random);
+    return after_exit(replica, end, now, random);
 }
 
 Actions on(Replica& replica, const Woke&, Now now, double) {

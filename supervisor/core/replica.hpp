@@ -13,13 +13,15 @@
 //
 // How a run ended decides what follows (wanted is Running):
 //
-//   asked for a restart, or replaced         started again at once
-//   its port belongs to a stranger           started again at once on another port; costs nothing of the
-//   budget exited with 0, policy on-failure, never  AtRest: completed policy never AtRest: Failed all else:
-//   exit, failed checks, start-up  one failure more, next start after next_start_delay (backoff.hpp)
-//   time-out, failed spawn
+//   asked for a restart, or replaced       started again at once
+//   its port belongs to a stranger         started again at once on another port; costs nothing of the
+//                                          budget, but for max_ports_lost in a row
+//   exited with 0, policy on-failure/never AtRest: completed
+//   policy never                           AtRest: Failed
+//   all else: exit, failed checks,         one failure more, next start after next_start_delay (backoff.hpp)
+//   start-up time-out, failed spawn
 //
-// A run that was healthy for reset_after without a break ends the count: failures = 0.
+// A run that is healthy for reset_after without a break ends the count: failures = 0.
 #pragma once
 
 #include <cstdint>
@@ -50,12 +52,16 @@ struct Replica {
     WallTime next_start_at{};  // the same for people
     std::string held_by;       // a stop waits for this replica, which depends on this one
 
-    std::uint32_t failures = 0;  // in a row: the budget
-    std::uint64_t restarts = 0;  // starts that the supervisor decided on because a run had failed
-    bool leaving = false;        // no longer configured: to be forgotten when stopped
+    std::uint32_t failures = 0;    // in a row: the budget
+    std::uint32_t ports_lost = 0;  // to strangers, in a row
+    std::uint64_t restarts = 0;    // starts that the supervisor decided on because a run had failed
+    bool leaving = false;          // no longer configured: to be forgotten when stopped
 };
 
 bool has_live_run(const Replica& replica);
+// A program that leaves a listener of its own behind looks like one whose port was stolen: it is not to be
+// started for ever without a pause.
+constexpr std::uint32_t max_ports_lost = 5;
 // What is shown for the whole.
 Phase phase_of(const Replica& replica);
 bool runs_old_spec(const Replica& replica);

@@ -12,6 +12,10 @@ std::string in(Duration wait) {
     return "in " + describe_duration(std::max(wait, Duration::zero()));
 }
 
+std::string count_of(std::uint32_t number, std::string_view noun) {
+    return std::to_string(number) + " " + std::string(noun) + (number == 1 ? "" : "s");
+}
+
 std::string count_of_failures(const Replica& replica) {
     const RestartSettings& settings = replica.spec->policy.restart;
     if (circuit_open(replica.failures, settings)) {
@@ -29,7 +33,7 @@ std::string why_stopping(const Replica& replica, Now now) {
             break;
         case StopCause::Restart: text = "to be started again"; break;
         case StopCause::StartTimeout: text = "was not healthy in time"; break;
-        case StopCause::Unhealthy: text = std::to_string(run.streak.bad) + " failed checks in a row"; break;
+        case StopCause::Unhealthy: text = count_of(run.streak.bad, "failed check") + " in a row"; break;
     }
     if (run.kill_sent) return text + "; SIGKILL sent";
     return text + "; SIGKILL " + in(run.deadline - now.steady);
@@ -46,11 +50,11 @@ std::string of_live(const Replica& replica, Now now) {
                        : "waits for its first good check";
         case Phase::Running:
             if (!bad || run.last_check->result.inconclusive) return "";
-            return std::to_string(run.streak.bad) + " failed check: " + run.last_check->result.error;
+            return count_of(run.streak.bad, "failed check") + ": " + run.last_check->result.error;
         case Phase::Unhealthy: {
-            if (!bad) return "healthy again after " + std::to_string(run.streak.good) + " good checks";
-            return std::to_string(run.streak.bad) +
-                   " failed checks in a row: " + run.last_check->result.error;
+            if (!bad)
+                return "not yet healthy again: " + count_of(run.streak.good, "good check") + " in a row";
+            return count_of(run.streak.bad, "failed check") + " in a row: " + run.last_check->result.error;
         }
         case Phase::Stopping: return why_stopping(replica, now);
         case Phase::Failed: return "stop failed: SIGKILL did not end it (is it in uninterruptible sleep?)";

@@ -52,6 +52,10 @@ void become_healthy(Run& run, Now now) {
 
 RunActions on_check(Run& run, const GoodOrBad& check, Now now, const Policy& policy) {
     const HealthSettings& health = policy.health;
+    // One that was under way when an order came, or when the checks were turned off.
+    const bool counts =
+        run.phase == Phase::Starting || run.phase == Phase::Running || run.phase == Phase::Unhealthy;
+    if (!counts || health.kind == HealthKind::None) return {};
     ++run.checks;
     run.last_check = LastCheck{check.result, now.wall};
     if (check.result.inconclusive) {
@@ -88,7 +92,7 @@ RunActions on_check(Run& run, const GoodOrBad& check, Now now, const Policy& pol
         case Phase::Unknown:
         case Phase::Stopping:
         case Phase::Stopped:
-        case Phase::Failed: return {};  // a check that was under way when the order came
+        case Phase::Failed: break;
     }
     return {};
 }
