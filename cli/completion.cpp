@@ -73,15 +73,17 @@ _pmctl() {
     esac
     case $command in
         )sh" +
-           targets + R"sh() words+=" $(pmctl "${where[@]}" status -q 2>/dev/null)sh";
-    ;
-    esac COMPREPLY = ($(compgen - W "$words" --"$current"))
-#A replica's name has a colon, where readline breaks words.
-        if[[$current == *:*&&$COMP_WORDBREAKS == *:*]];
-    then local prefix = ${current % "${current##*:}"} COMPREPLY = ("${COMPREPLY[@]#" $prefix "}")fi
+           targets + R"sh() words+=" $(pmctl "${where[@]}" status -q 2>/dev/null)" ;;
+    esac
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    # A replica's name has a colon, where readline breaks words.
+    if [[ $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
+        local prefix=${current%"${current##*:}"}
+        COMPREPLY=("${COMPREPLY[@]#"$prefix"}")
+    fi
 }
 complete -F _pmctl pmctl
-)";
+)sh";
 }
 
 // In single quotes, brackets and colons escaped for _arguments.
@@ -129,9 +131,8 @@ std::string zsh() {
 }
 
 _pmctl_targets() {
-    local -a targets=(${(f)" $(pmctl $_pmctl_where status - q 2 > / dev / null) "})
-           compadd -
-           a targets
+    local -a targets=(${(f)"$(pmctl $_pmctl_where status -q 2>/dev/null)"})
+    compadd -a targets
 }
 
 _pmctl() {
