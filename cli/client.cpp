@@ -28,6 +28,13 @@ struct Client::Inner {
 
     Result<void> open(const std::string& path);
     Result<void> watch();
+    bool is_lost() const {
+        pollfd gone{lost, POLLIN, 0};
+        return ::poll(&gone, 1, 0) != 0;
+    }
+    tl::unexpected<Error> went_away() const {
+        return fail(ErrorKind::Unavailable, "the supervisor at '" + path + "' went away");
+    }
 
     NngSocket socket;
     std::string path;
@@ -42,6 +49,7 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
     if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
     // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, 10'000);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
     if (auto watched = watch(); !watched) return watched;
     switch (const int error = nng_dial(socket.get(), ("ipc://" + path).c_str(), nullptr, 0)) {
@@ -98,11 +106,13 @@ Result<void> Client::send(const Request& request) {
     if (nng_msg_alloc(&raw, 0) != 0) return fail("out of memory");
     NngMessage message(raw);
     if (nng_msg_append(raw, text.data(), text.size()) != 0) return fail("out of memory");
-    // A lost connection is told by receive().
-    const int error = nng_sendmsg(inner_->socket.get(), raw, NNG_FLAG_NONBLOCK);
+    if (inner_->is_lost()) return inner_->went_away();
+    // Not without blocking: right after the dial, or while the request before is still being written, nng has
+    // no connection to give it to for a moment.
+    const int error = nng_sendmsg(inner_->socket.get(), raw, 0);
     if (error == 0) message.release();
-    if (error != 0 && error != NNG_EAGAIN) return fail("nng: " + nng_text(error));
-    if (error == NNG_EAGAIN) return fail(ErrorKind::Unavailable, "the supervisor went away");
+    if (error == NNG_ETIMEDOUT) return inner_->went_away();
+    if (error != 0) return fail("nng: " + nng_text(error));
     return {};
 }
 
@@ -117,9 +127,8 @@ std::optional<Result<Reply>> Client::receive() {
         const NngMessage message(raw);
         return parse_reply(message.body(), inner_->last_id);
     }
-    pollfd lost{inner_->lost, POLLIN, 0};
-    if (error == NNG_EAGAIN && ::poll(&lost, 1, 0) == 0) return std::nullopt;
-    return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
+    if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
+    return inner_->went_away();
 }
 
 Result<Reply> Client::ask(const Request& request, Duration limit) {
