@@ -330,7 +330,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
         return fail(ErrorKind::Invalid, std::string(error.what()) + " (see " + app.get_name() + " --help)");
     }
     if (texts.help) return help_on(no_command ? "" : std::string(entry->name));
-    if (const auto extra = app.remaining(); !extra.empty()) return unexpected_word(app, extra.front());
+    for (const std::string& extra : app.remaining()) {
+        if (extra != "--") return unexpected_word(app, extra);  // CLI11 counts the mark itself, too
+    }
     if (auto right = check_texts(texts, found); !right) return tl::unexpected(right.error());
     if (found.command == Command::Help) return help_on(found.subject);
     if (auto right = check_together(found); !right) return tl::unexpected(right.error());

@@ -11,12 +11,15 @@
 #include <optional>
 
 #include "cli/log_output.hpp"
+#include "cli/process_watch.hpp"
 
 namespace pmctl {
 
 namespace {
 
 constexpr Duration longest_ask = std::chrono::seconds(30);
+// From the end of the connection to that of the process: it has only its store to close.
+constexpr Duration closing_patience = std::chrono::seconds(10);
 
 sigset_t interrupts() {
     sigset_t set;
@@ -63,6 +66,7 @@ class Attachment {
     LogOutput output_;
     LogsRequest log_request_;
     EventsRequest event_request_;
+    ProcessWatch supervisor_;
     int signals_ = -1;
     int interrupts_ = 0;
     bool gone_ = false;
@@ -73,6 +77,9 @@ Result<void> Attachment::begin() {
     const sigset_t set = interrupts();
     signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals_ < 0) return fail(std::string("signalfd: ") + std::strerror(errno));
+    const auto hello = orders_.ask_for<HelloReply>(HelloRequest{});
+    if (!hello) return tl::unexpected(hello.error());
+    supervisor_ = ProcessWatch(orders_.peer_pid());
     const auto rows = orders_.ask_for<StatusReply>(StatusRequest{log_request_.targets, 0, {}});
     if (!rows) return tl::unexpected(rows.error());
     std::vector<std::string> names = {"pmctld"};
@@ -164,6 +171,7 @@ Result<int> Attachment::run() {
     }
     session_.print(output_.rest());
     session_.flush();
+    if (owns_ && !failure_) supervisor_.await_end(closing_patience);
     if (failure_) return tl::unexpected(*failure_);
     if (interrupts_ > 0) return 0;
     session_.say("the supervisor has ended");

@@ -39,7 +39,10 @@ struct Client::Inner {
     Result<void> watch();
     bool is_lost() const {
         pollfd gone{lost, POLLIN, 0};
-        return ::poll(&gone, 1, 0) > 0;
+        return ::poll(&gone, 1, 0) != 0;
+    }
+    tl::unexpected<Error> went_away() const {
+        return fail(ErrorKind::Unavailable, "the supervisor at '" + path + "' went away");
     }
 
     NngSocket socket;
@@ -124,7 +127,7 @@ Result<void> Client::send(const Request& request) {
         }
         if (error != NNG_ETIMEDOUT) return fail("nng: " + nng_text(error));
         if (inner_->is_lost() || std::chrono::steady_clock::now() >= until) {
-            return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
+            return inner_->went_away();
         }
     }
 }
@@ -150,7 +153,7 @@ std::optional<Result<Reply>> Client::receive() {
         return parse_reply(message.body(), inner_->last_id);
     }
     if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
-    return fail(ErrorKind::Unavailable, "the supervisor at '" + inner_->path + "' went away");
+    return inner_->went_away();
 }
 
 Result<Reply> Client::ask(const Request& request, Duration limit) {

@@ -1,14 +1,10 @@
-#include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <climits>
 #include <utility>
 
 #include "cli/commands.hpp"
 #include "cli/follow.hpp"
 #include "cli/output.hpp"
+#include "cli/process_watch.hpp"
 
 namespace pmctl {
 
@@ -146,24 +142,15 @@ Result<int> run_down(Session& session) {
     if (!client) return tl::unexpected(client.error());
     const auto hello = client->ask_for<HelloReply>(HelloRequest{});
     if (!hello) return tl::unexpected(hello.error());
-    // Held before it can end: the number of another process is never taken for it.
-    const int supervisor = static_cast<int>(::syscall(SYS_pidfd_open, hello->pid, 0));
+    const ProcessWatch supervisor(client->peer_pid());
     const auto reply = client->ask_for<ActionReply>(DownRequest{args.now});
     // One that ends at once may have no time for its answer.
     if (!reply && reply.error().kind != ErrorKind::Unavailable) return tl::unexpected(reply.error());
-    if (supervisor >= 0) {
-        const Duration limit = args.timeout.value_or(default_timeout);
-        const auto milliseconds = std::chrono::duration_cast<std::chrono::milliseconds>(limit).count();
-        pollfd ended{supervisor, POLLIN, 0};
-        const int count =
-            ::poll(&ended, 1,
-                   limit == Duration::zero() ? -1 : static_cast<int>(std::min<long>(milliseconds, INT_MAX)));
-        ::close(supervisor);
-        if (count == 0) {
-            return fail(ErrorKind::Timeout, "the supervisor (pid " + std::to_string(hello->pid) +
-                                                ") is still stopping after " + format_duration(limit) +
-                                                "; at once: pmctl down --now");
-        }
+    const Duration limit = args.timeout.value_or(default_timeout);
+    if (!supervisor.await_end(limit)) {
+        return fail(ErrorKind::Timeout, "the supervisor (pid " + std::to_string(hello->pid) +
+                                            ") is still stopping after " + format_duration(limit) +
+                                            "; at once: pmctl down --now");
     }
     const std::size_t count = reply ? reply->items.size() : 0;
     if (!args.json)

@@ -1,0 +1,143 @@
+#include "cli/client.hpp"
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <vector>
+
+#include "cli/follow.hpp"
+#include "tests/unit/control_fixture.hpp"
+
+using namespace pmctl;
+using namespace std::chrono_literals;
+
+namespace {
+
+StatusRow row(const std::string& state, Outlook outlook, std::uint64_t run) {
+    StatusRow found;
+    found.name = "web";
+    found.wanted = "running";
+    found.state = state;
+    found.outlook = outlook;
+    found.run = run;
+    if (state != "Failed") found.pid = 42;
+    return found;
+}
+
+// Answers each status request with the next of these; the last one's followers wait.
+Control::Handler in_turn(std::vector<StatusReply> replies, std::atomic<std::size_t>& asked) {
+    return [replies = std::move(replies), &asked](const Request&, bool may_park,
+                                                  const Peer&) -> std::optional<Result<Reply>> {
+        if (asked < replies.size()) return Result<Reply>(replies[asked++]);
+        if (may_park) return std::nullopt;
+        return Result<Reply>(StatusReply{99, {}, {}, ""});
+    };
+}
+
+}  // namespace
+
+TEST_CASE("nobody listening is an error that says what to do, a folder that may not be entered another") {
+    const TestFolder folder;
+    const auto nobody = Client::connect(folder.path() + "/pmctld.sock");
+    REQUIRE_FALSE(nobody.has_value());
+    CHECK(nobody.error().kind == ErrorKind::Unavailable);
+    CHECK(nobody.error().message == "no supervisor answers at '" + folder.path() +
+                                        "/pmctld.sock' (is it running? start it with: pmctl up)");
+}
+
+TEST_CASE("an answer that does not come in time is a timeout") {
+    TestDoor door([](const Request&, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        return may_park ? std::nullopt : std::optional<Result<Reply>>(HelloReply{});
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    REQUIRE(client->send(StatusRequest{{}, 1, 50s}).has_value());
+    REQUIRE(door.eventually_parked(1));
+    const auto late = client->ask(StatusRequest{{}, 1, 50s}, -50s + 1ms);
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().kind == ErrorKind::Timeout);
+}
+
+TEST_CASE("what the supervisor refuses comes back as it said it") {
+    TestDoor door([](const Request&, bool, const Peer&) -> std::optional<Result<Reply>> {
+        return Result<Reply>(fail(ErrorKind::NotFound, "no instance 'wbe', did you mean 'web'?"));
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    const auto refused = client->ask(StopRequest{{{"wbe"}, false}});
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error() == Error{ErrorKind::NotFound, "no instance 'wbe', did you mean 'web'?"});
+}
+
+TEST_CASE("a request is never sent twice, though its answer takes long") {
+    std::atomic<int> restarts = 0;
+    TestDoor door([&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        if (std::holds_alternative<RestartRequest>(request)) {
+            ++restarts;
+            return Result<Reply>(ActionReply{});
+        }
+        if (may_park) return std::nullopt;
+        return Result<Reply>(StatusReply{});
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    CHECK(client->ask(RestartRequest{}).has_value());
+    CHECK(client->ask(StatusRequest{{}, 1, 30ms}).has_value());
+    door.close();
+    CHECK_FALSE(client->ask(RestartRequest{}).has_value());
+    CHECK(restarts == 1);
+}
+
+TEST_CASE("following ends as soon as all is decided") {
+    std::atomic<std::size_t> asked = 0;
+    TestDoor door(in_turn({{1, {row("Stopping", Outlook::Pending, 1)}, {}, ""},
+                           {2, {row("Starting", Outlook::Pending, 2)}, {}, ""},
+                           {3, {row("Running", Outlook::Settled, 2)}, {}, ""}},
+                          asked));
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Restarted);
+    waiting.add("web", 1);
+    int told = 0;
+    const auto over = follow(*client, waiting, 30s, [&](const Waiting::Item&) { ++told; });
+    CHECK(over.has_value());
+    CHECK(told == 1);
+    CHECK(asked == 3);
+    CHECK_FALSE(waiting.has_failed());
+}
+
+TEST_CASE("following names what is open when the time is up, and what failed when it has") {
+    std::atomic<std::size_t> asked = 0;
+    TestDoor door(in_turn({{1, {row("Starting", Outlook::Pending, 2)}, {}, ""}}, asked));
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Started);
+    waiting.add("web", 1);
+    const auto late = follow(*client, waiting, 20ms, [](const Waiting::Item&) {});
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().kind == ErrorKind::Timeout);
+    CHECK(late.error().message == "timed out after 20ms: 'web': Starting");
+
+    StatusRow failed = row("Failed", Outlook::Stuck, 2);
+    failed.reason = "exited with 1; next start in 2s";
+    waiting.update({2, {failed}, {}, ""});
+    CHECK(failure_of(waiting).message == "'web': Failed: exited with 1; next start in 2s");
+}
+
+TEST_CASE("a supervisor that goes away in the middle of a wait is said to have") {
+    std::atomic<std::size_t> asked = 0;
+    auto door =
+        std::make_unique<TestDoor>(in_turn({{1, {row("Starting", Outlook::Pending, 2)}, {}, ""}}, asked));
+    auto client = Client::connect(door->socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Started);
+    waiting.add("web", 1);
+    std::thread ends([&] {
+        door->eventually_parked(1);
+        door->close();
+    });
+    const auto over = follow(*client, waiting, 30s, [](const Waiting::Item&) {});
+    ends.join();
+    REQUIRE_FALSE(over.has_value());
+    CHECK(over.error().kind == ErrorKind::Unavailable);
+}
