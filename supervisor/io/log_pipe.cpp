@@ -17,17 +17,9 @@ tl::unexpected<Error> failed(const char* what, const std::string& path) {
     return fail(std::string(what) + " '" + path + "': " + std::strerror(errno));
 }
 
-// Exactly `count` bytes, which are there, out of `fd` and away.
-bool discard(int fd, int nowhere, std::vector<char>& raw, std::size_t count) {
-    while (count > 0) {
-        ssize_t gone = ::splice(fd, nullptr, nowhere, nullptr, count, SPLICE_F_NONBLOCK);
-        if (gone < 0 && errno == EINVAL) gone = ::read(fd, raw.data(), std::min(count, raw.size()));
-        if (gone < 0 && errno == EINTR) continue;
-        if (gone <= 0) return false;
-        count -= static_cast<std::size_t>(gone);
-    }
-    return true;
-}
+// A stream that fills its share is given more room (the default is 64 KiB, pipe(7)), so that its program can
+// write while the supervisor does.
+constexpr int noisy_pipe_size = 256 << 10;
 
 }  // namespace
 
@@ -37,6 +29,7 @@ Result<std::unique_ptr<LogScratch>> LogScratch::make() {
     scratch->nowhere_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (scratch->nowhere_ < 0) return failed("open", "/dev/null");
     scratch->raw_.resize(read_size);
+    scratch->lines_.resize(batch_size);
     return scratch;
 }
 
@@ -61,7 +54,10 @@ Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
 }
 
 LogPipe::LogPipe(LogPipe&& other) noexcept
-    : path_(std::move(other.path_)), stream_(other.stream_), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::move(other.path_)),
+      stream_(other.stream_),
+      fd_(std::exchange(other.fd_, -1)),
+      enlarged_(other.enlarged_) {}
 
 LogPipe::~LogPipe() {
     if (fd_ >= 0) ::close(fd_);
@@ -73,30 +69,55 @@ Result<int> LogPipe::child_end() const {
     return fd;
 }
 
-Result<std::size_t> LogPipe::pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now) {
-    std::size_t moved = 0;
-    while (moved < budget) {
-        const ssize_t there = ::tee(fd_, scratch.pipe_[1], LogScratch::read_size, SPLICE_F_NONBLOCK);
-        if (there < 0 && errno == EINTR) continue;
-        if (there <= 0) break;
-        const auto count = static_cast<std::size_t>(there);
-        std::size_t got = 0;
-        while (got < count) {
-            const ssize_t piece = ::read(scratch.pipe_[0], scratch.raw_.data() + got, count - got);
-            if (piece < 0 && errno == EINTR) continue;
-            if (piece <= 0) return failed("read", path_);
-            got += static_cast<std::size_t>(piece);
-        }
-        scratch.lines_.clear();
-        append_cri({scratch.raw_.data(), count}, now, stream_, scratch.lines_);
-        if (auto written = file.append(scratch.lines_); !written) return tl::unexpected(written.error());
-        if (!discard(fd_, scratch.nowhere_, scratch.raw_, count)) return failed("read", path_);
-        moved += count;
+Result<std::string_view> LogPipe::look(LogScratch& scratch) const {
+    ssize_t there = 0;
+    do there = ::tee(fd_, scratch.pipe_[1], LogScratch::read_size, SPLICE_F_NONBLOCK);
+    while (there < 0 && errno == EINTR);
+    if (there < 0 && errno != EAGAIN) return failed("tee", path_);
+    const auto count = static_cast<std::size_t>(std::max<ssize_t>(there, 0));
+    std::size_t got = 0;
+    while (got < count) {
+        const ssize_t piece = ::read(scratch.pipe_[0], scratch.raw_.data() + got, count - got);
+        if (piece < 0 && errno == EINTR) continue;
+        if (piece <= 0) return failed("read", path_);
+        got += static_cast<std::size_t>(piece);
     }
-    // Lines of a byte each made it large once: that is not kept.
-    constexpr std::size_t usual = LogScratch::read_size * 4;
-    if (scratch.lines_.capacity() > usual) std::string().swap(scratch.lines_);
-    return moved;
+    return std::string_view(scratch.raw_.data(), count);
+}
+
+Result<void> LogPipe::drop(LogScratch& scratch, std::size_t count) {
+    while (count > 0) {
+        const ssize_t gone = ::splice(fd_, nullptr, scratch.nowhere_, nullptr, count, SPLICE_F_NONBLOCK);
+        if (gone < 0 && errno == EINTR) continue;
+        if (gone <= 0) return failed("splice", path_);
+        count -= static_cast<std::size_t>(gone);
+    }
+    return {};
+}
+
+LogPipe::Pumped LogPipe::pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now) {
+    Pumped pumped;
+    while (pumped.size < budget) {
+        const auto looked = look(scratch);
+        if (!looked) return {pumped.size, tl::unexpected(looked.error())};
+        std::string_view raw = *looked;
+        while (!raw.empty()) {
+            const std::size_t room = std::min<std::uint64_t>(scratch.lines_.size(), file.largest_append());
+            const CriBatch batch = encode_cri(raw, now, stream_, {scratch.lines_.data(), room});
+            const std::string_view lines(scratch.lines_.data(), batch.size);
+            auto [size, outcome] = file.append(lines);
+            const std::size_t taken = outcome ? batch.taken : raw_size(lines.substr(0, size));
+            pumped.size += taken;
+            if (auto dropped = drop(scratch, taken); !dropped) return {pumped.size, dropped};
+            if (!outcome) return {pumped.size, std::move(outcome)};
+            raw.remove_prefix(taken);
+            now += Duration(1);
+        }
+        if (looked->size() < LogScratch::read_size) break;
+    }
+    if (pumped.size >= budget && !std::exchange(enlarged_, true))
+        ::fcntl(fd_, F_SETPIPE_SZ, noisy_pipe_size);  // a user may have too many pipes: then it stays
+    return pumped;
 }
 
 void LogPipe::remove() {
