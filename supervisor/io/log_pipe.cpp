@@ -40,7 +40,8 @@ LogScratch::~LogScratch() {
 }
 
 Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
-    if (::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return failed("mkfifo", path);
+    const bool is_new = ::mkfifo(path.c_str(), 0600) == 0;
+    if (!is_new && errno != EEXIST) return failed("mkfifo", path);
     // For writing as well: the end of all processes is then no end of file, which would have to be looked at
     // for ever.
     const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
@@ -50,13 +51,14 @@ Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
         ::close(fd);
         return fail("'" + path + "' is no FIFO: remove it");
     }
-    return LogPipe(std::move(path), stream, fd);
+    return LogPipe(std::move(path), stream, fd, is_new);
 }
 
 LogPipe::LogPipe(LogPipe&& other) noexcept
     : path_(std::move(other.path_)),
       stream_(other.stream_),
       fd_(std::exchange(other.fd_, -1)),
+      is_new_(other.is_new_),
       enlarged_(other.enlarged_) {}
 
 LogPipe::~LogPipe() {

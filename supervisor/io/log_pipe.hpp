@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shared/result.hpp"
@@ -50,6 +51,8 @@ class LogPipe {
 
     int fd() const { return fd_; }
     LogStream stream() const { return stream_; }
+    // The FIFO was made just now: nothing can wait in it.
+    bool is_new() const { return is_new_; }
     // For a new process; the caller's to close.
     Result<int> child_end() const;
     struct Pumped {
@@ -66,11 +69,13 @@ class LogPipe {
     void remove();  // the FIFO itself
 
   private:
-    LogPipe(std::string path, LogStream stream, int fd) : path_(std::move(path)), stream_(stream), fd_(fd) {}
+    LogPipe(std::string path, LogStream stream, int fd, bool is_new)
+        : path_(std::move(path)), stream_(stream), fd_(fd), is_new_(is_new) {}
 
     std::string path_;
     LogStream stream_;
     int fd_;
+    bool is_new_;
     bool enlarged_ = false;
 };
 

@@ -90,6 +90,7 @@ Result<void> Logs::watch(Entry& entry) {
 Result<void> Logs::mend_seam(Entry& entry) {
     std::string end;
     for (LogPipe* pipe : {&entry.out, &entry.err}) {
+        if (pipe->is_new()) continue;
         const auto waiting = pipe->look(*scratch_);
         if (!waiting) return tl::unexpected(waiting.error());
         if (waiting->empty()) continue;
