@@ -17,10 +17,6 @@ tl::unexpected<Error> failed(const char* what, const std::string& path) {
     return fail(std::string(what) + " '" + path + "': " + std::strerror(errno));
 }
 
-// A stream that fills its share is given more room (the default is 64 KiB, pipe(7)), so that its program can
-// write while the supervisor does.
-constexpr int noisy_pipe_size = 256 << 10;
-
 }  // namespace
 
 Result<std::unique_ptr<LogScratch>> LogScratch::make() {
@@ -58,8 +54,7 @@ LogPipe::LogPipe(LogPipe&& other) noexcept
     : path_(std::move(other.path_)),
       stream_(other.stream_),
       fd_(std::exchange(other.fd_, -1)),
-      is_new_(other.is_new_),
-      enlarged_(other.enlarged_) {}
+      is_new_(other.is_new_) {}
 
 LogPipe::~LogPipe() {
     if (fd_ >= 0) ::close(fd_);
@@ -117,8 +112,6 @@ LogPipe::Pumped LogPipe::pump(LogFile& file, LogScratch& scratch, std::size_t bu
         }
         if (looked->size() < LogScratch::read_size) break;
     }
-    if (pumped.size >= budget && !std::exchange(enlarged_, true))
-        ::fcntl(fd_, F_SETPIPE_SZ, noisy_pipe_size);  // a user may have too many pipes: then it stays
     return pumped;
 }
 

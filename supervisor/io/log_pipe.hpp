@@ -76,7 +76,6 @@ class LogPipe {
     LogStream stream_;
     int fd_;
     bool is_new_;
-    bool enlarged_ = false;
 };
 
 }  // namespace pmctl
