@@ -1,7 +1,9 @@
 #include "supervisor/io/cri_format.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <string>
 
 namespace pmctl {
 
@@ -9,7 +11,7 @@ namespace {
 
 constexpr std::string_view out_tag = " stdout F ";
 constexpr std::string_view err_tag = " stderr F ";
-constexpr std::size_t prefix_length = cri_time_length + out_tag.size();
+constexpr std::size_t tag_at = cri_prefix_length - 2;
 
 // The digits at `text`, or nothing where one of them is none.
 std::optional<std::int64_t> digits(std::string_view text) {
@@ -23,32 +25,53 @@ std::optional<std::int64_t> digits(std::string_view text) {
 
 }  // namespace
 
-void append_cri(std::string_view bytes, WallTime at, LogStream stream, std::string& into) {
-    std::array<char, prefix_length> prefix{};
+CriBatch encode_cri(std::string_view bytes, WallTime at, LogStream stream, std::span<char> into) {
+    std::array<char, cri_prefix_length> prefix{};
     const std::string time = format_rfc3339(at, 9);
     const std::string_view tag = stream == LogStream::Out ? out_tag : err_tag;
     std::memcpy(prefix.data(), time.data(), cri_time_length);
     std::memcpy(prefix.data() + cri_time_length, tag.data(), tag.size());
-    while (!bytes.empty()) {
-        const void* newline = std::memchr(bytes.data(), '\n', bytes.size());
-        const bool whole = newline != nullptr;
-        const std::size_t length =
-            whole ? static_cast<std::size_t>(static_cast<const char*>(newline) - bytes.data()) + 1
-                  : bytes.size();
-        const std::size_t before = into.size();
-        into.append(prefix.data(), prefix.size());
-        into.append(bytes.data(), length);
-        if (!whole) {
-            into[before + prefix_length - 2] = 'P';
-            into.push_back('\n');
+
+    const char* in = bytes.data();
+    const char* const in_end = in + bytes.size();
+    char* out = into.data();
+    char* const out_end = out + into.size();
+    while (in < in_end) {
+        const void* newline = std::memchr(in, '\n', static_cast<std::size_t>(in_end - in));
+        bool whole = newline != nullptr;
+        auto length = static_cast<std::size_t>((whole ? static_cast<const char*>(newline) + 1 : in_end) - in);
+        const auto room = static_cast<std::size_t>(out_end - out);
+        if (cri_prefix_length + length + (whole ? 0 : 1) > room) {
+            if (out != into.data() || room < cri_prefix_length + 2) break;
+            length = room - cri_prefix_length - 1;
+            whole = false;
         }
-        bytes.remove_prefix(length);
+        std::memcpy(out, prefix.data(), cri_prefix_length);
+        std::memcpy(out + cri_prefix_length, in, length);
+        if (!whole) {
+            out[tag_at] = 'P';
+            out[cri_prefix_length + length] = '\n';
+            ++out;
+        }
+        out += cri_prefix_length + length;
+        in += length;
     }
+    return {static_cast<std::size_t>(in - bytes.data()), static_cast<std::size_t>(out - into.data())};
+}
+
+std::size_t raw_size(std::string_view lines) {
+    std::size_t size = 0;
+    while (!lines.empty()) {
+        const std::size_t length = std::min(lines.find('\n'), lines.size() - 1) + 1;
+        if (length > cri_prefix_length) size += length - cri_prefix_length - (lines[tag_at] == 'P' ? 1 : 0);
+        lines.remove_prefix(length);
+    }
+    return size;
 }
 
 std::optional<WallTime> cri_time(std::string_view line) {
-    if (line.size() < cri_time_length || line[4] != '-' || line[10] != 'T' || line[19] != '.' ||
-        line[29] != 'Z') {
+    if (line.size() < cri_time_length || line[4] != '-' || line[7] != '-' || line[10] != 'T' ||
+        line[13] != ':' || line[16] != ':' || line[19] != '.' || line[29] != 'Z') {
         return std::nullopt;
     }
     const auto year = digits(line.substr(0, 4));
@@ -62,27 +85,35 @@ std::optional<WallTime> cri_time(std::string_view line) {
     const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)),
                                            std::chrono::month(static_cast<unsigned>(*month)),
                                            std::chrono::day(static_cast<unsigned>(*day))};
-    if (!date.ok()) return std::nullopt;
+    // What nanoseconds in 64 bits hold, and no more.
+    const bool has_year = *year >= 1970 && *year <= 2261;
+    if (!has_year || !date.ok() || *hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
     return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(*hour) + std::chrono::minutes(*minute) +
            std::chrono::seconds(*second) + Duration(*nanos);
 }
 
-std::optional<CriLine> parse_cri(std::string_view line) {
-    if (line.size() < prefix_length) return std::nullopt;
-    const auto at = cri_time(line);
-    if (!at) return std::nullopt;
+std::optional<CriLine> parse_cri_untimed(std::string_view line) {
+    if (line.size() < cri_prefix_length) return std::nullopt;
     CriLine found;
-    found.at = *at;
     const std::string_view stream = line.substr(cri_time_length, 8);
     if (stream == " stderr ") {
         found.stream = LogStream::Err;
     } else if (stream != " stdout ") {
         return std::nullopt;
     }
-    const char tag = line[prefix_length - 2];
-    if ((tag != 'F' && tag != 'P') || line[prefix_length - 1] != ' ') return std::nullopt;
+    const char tag = line[tag_at];
+    if ((tag != 'F' && tag != 'P') || line[tag_at + 1] != ' ') return std::nullopt;
     found.partial = tag == 'P';
-    found.text = line.substr(prefix_length);
+    found.text = line.substr(cri_prefix_length);
+    return found;
+}
+
+std::optional<CriLine> parse_cri(std::string_view line) {
+    auto found = parse_cri_untimed(line);
+    if (!found) return std::nullopt;
+    const auto at = cri_time(line);
+    if (!at) return std::nullopt;
+    found->at = *at;
     return found;
 }
 

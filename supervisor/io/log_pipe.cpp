@@ -17,18 +17,6 @@ tl::unexpected<Error> failed(const char* what, const std::string& path) {
     return fail(std::string(what) + " '" + path + "': " + std::strerror(errno));
 }
 
-// Exactly `count` bytes, which are there, out of `fd` and away.
-bool discard(int fd, int nowhere, std::vector<char>& raw, std::size_t count) {
-    while (count > 0) {
-        ssize_t gone = ::splice(fd, nullptr, nowhere, nullptr, count, SPLICE_F_NONBLOCK);
-        if (gone < 0 && errno == EINVAL) gone = ::read(fd, raw.data(), std::min(count, raw.size()));
-        if (gone < 0 && errno == EINTR) continue;
-        if (gone <= 0) return false;
-        count -= static_cast<std::size_t>(gone);
-    }
-    return true;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<LogScratch>> LogScratch::make() {
@@ -37,6 +25,7 @@ Result<std::unique_ptr<LogScratch>> LogScratch::make() {
     scratch->nowhere_ = ::open("/dev/null", O_WRONLY | O_CLOEXEC);
     if (scratch->nowhere_ < 0) return failed("open", "/dev/null");
     scratch->raw_.resize(read_size);
+    scratch->lines_.resize(batch_size);
     return scratch;
 }
 
@@ -47,7 +36,8 @@ LogScratch::~LogScratch() {
 }
 
 Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
-    if (::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return failed("mkfifo", path);
+    const bool is_new = ::mkfifo(path.c_str(), 0600) == 0;
+    if (!is_new && errno != EEXIST) return failed("mkfifo", path);
     // For writing as well: the end of all processes is then no end of file, which would have to be looked at
     // for ever.
     const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
@@ -57,11 +47,14 @@ Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
         ::close(fd);
         return fail("'" + path + "' is no FIFO: remove it");
     }
-    return LogPipe(std::move(path), stream, fd);
+    return LogPipe(std::move(path), stream, fd, is_new);
 }
 
 LogPipe::LogPipe(LogPipe&& other) noexcept
-    : path_(std::move(other.path_)), stream_(other.stream_), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::move(other.path_)),
+      stream_(other.stream_),
+      fd_(std::exchange(other.fd_, -1)),
+      is_new_(other.is_new_) {}
 
 LogPipe::~LogPipe() {
     if (fd_ >= 0) ::close(fd_);
@@ -73,30 +66,53 @@ Result<int> LogPipe::child_end() const {
     return fd;
 }
 
-Result<std::size_t> LogPipe::pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now) {
-    std::size_t moved = 0;
-    while (moved < budget) {
-        const ssize_t there = ::tee(fd_, scratch.pipe_[1], LogScratch::read_size, SPLICE_F_NONBLOCK);
-        if (there < 0 && errno == EINTR) continue;
-        if (there <= 0) break;
-        const auto count = static_cast<std::size_t>(there);
-        std::size_t got = 0;
-        while (got < count) {
-            const ssize_t piece = ::read(scratch.pipe_[0], scratch.raw_.data() + got, count - got);
-            if (piece < 0 && errno == EINTR) continue;
-            if (piece <= 0) return failed("read", path_);
-            got += static_cast<std::size_t>(piece);
-        }
-        scratch.lines_.clear();
-        append_cri({scratch.raw_.data(), count}, now, stream_, scratch.lines_);
-        if (auto written = file.append(scratch.lines_); !written) return tl::unexpected(written.error());
-        if (!discard(fd_, scratch.nowhere_, scratch.raw_, count)) return failed("read", path_);
-        moved += count;
+Result<std::string_view> LogPipe::look(LogScratch& scratch) const {
+    ssize_t there = 0;
+    do there = ::tee(fd_, scratch.pipe_[1], LogScratch::read_size, SPLICE_F_NONBLOCK);
+    while (there < 0 && errno == EINTR);
+    if (there < 0 && errno != EAGAIN) return failed("tee", path_);
+    const auto count = static_cast<std::size_t>(std::max<ssize_t>(there, 0));
+    std::size_t got = 0;
+    while (got < count) {
+        const ssize_t piece = ::read(scratch.pipe_[0], scratch.raw_.data() + got, count - got);
+        if (piece < 0 && errno == EINTR) continue;
+        if (piece <= 0) return failed("read", path_);
+        got += static_cast<std::size_t>(piece);
     }
-    // Lines of a byte each made it large once: that is not kept.
-    constexpr std::size_t usual = LogScratch::read_size * 4;
-    if (scratch.lines_.capacity() > usual) std::string().swap(scratch.lines_);
-    return moved;
+    return std::string_view(scratch.raw_.data(), count);
+}
+
+Result<void> LogPipe::drop(LogScratch& scratch, std::size_t count) {
+    while (count > 0) {
+        const ssize_t gone = ::splice(fd_, nullptr, scratch.nowhere_, nullptr, count, SPLICE_F_NONBLOCK);
+        if (gone < 0 && errno == EINTR) continue;
+        if (gone <= 0) return failed("splice", path_);
+        count -= static_cast<std::size_t>(gone);
+    }
+    return {};
+}
+
+LogPipe::Pumped LogPipe::pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now) {
+    Pumped pumped;
+    while (pumped.size < budget) {
+        const auto looked = look(scratch);
+        if (!looked) return {pumped.size, tl::unexpected(looked.error())};
+        std::string_view raw = *looked;
+        while (!raw.empty()) {
+            const std::size_t room = std::min<std::uint64_t>(scratch.lines_.size(), file.largest_append());
+            const CriBatch batch = encode_cri(raw, now, stream_, {scratch.lines_.data(), room});
+            const std::string_view lines(scratch.lines_.data(), batch.size);
+            auto [size, outcome] = file.append(lines);
+            const std::size_t taken = outcome ? batch.taken : raw_size(lines.substr(0, size));
+            pumped.size += taken;
+            if (auto dropped = drop(scratch, taken); !dropped) return {pumped.size, dropped};
+            if (!outcome) return {pumped.size, std::move(outcome)};
+            raw.remove_prefix(taken);
+            now += Duration(1);
+        }
+        if (looked->size() < LogScratch::read_size) break;
+    }
+    return pumped;
 }
 
 void LogPipe::remove() {

@@ -3,11 +3,13 @@
 // nor output.
 //
 // Look first, consume after: what is in the FIFO is duplicated by tee(2), written to the log, and taken out
-// of the FIFO only then. A kill between the two repeats some lines and loses none.
+// of the FIFO only then. A kill between the two repeats some lines and loses none; log_seam.hpp tells which.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shared/result.hpp"
@@ -21,6 +23,8 @@ namespace pmctl {
 class LogScratch {
   public:
     static constexpr std::size_t read_size = std::size_t{64} << 10;
+    // Lines that are written at once: what one read brings, but for very short ones.
+    static constexpr std::size_t batch_size = std::size_t{256} << 10;
 
     static Result<std::unique_ptr<LogScratch>> make();
     ~LogScratch();
@@ -34,7 +38,7 @@ class LogScratch {
     int pipe_[2] = {-1, -1};
     int nowhere_ = -1;  // /dev/null
     std::vector<char> raw_;
-    std::string lines_;
+    std::vector<char> lines_;
 };
 
 class LogPipe {
@@ -46,19 +50,32 @@ class LogPipe {
     LogPipe& operator=(LogPipe&&) = delete;
 
     int fd() const { return fd_; }
+    LogStream stream() const { return stream_; }
+    // The FIFO was made just now: nothing can wait in it.
+    bool is_new() const { return is_new_; }
     // For a new process; the caller's to close.
     Result<int> child_end() const;
-    // Moves at most `budget` bytes into `file`; how many it were. On error nothing of what failed was taken
-    // out.
-    Result<std::size_t> pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now);
+    struct Pumped {
+        std::size_t size = 0;  // bytes that went from the FIFO into the log
+        Result<void> outcome;  // on error all that is not in the log is still in the FIFO
+    };
+    // Moves at most `budget` bytes, and what is left of one read. Each read gets a time of its own, a
+    // nanosecond later than the last: log_seam.hpp needs to tell them apart.
+    Pumped pump(LogFile& file, LogScratch& scratch, std::size_t budget, WallTime now);
+    // What waits in the FIFO, up to one read of it; it stays there.
+    Result<std::string_view> look(LogScratch& scratch) const;
+    // Takes the first `count` bytes out, which are there.
+    Result<void> drop(LogScratch& scratch, std::size_t count);
     void remove();  // the FIFO itself
 
   private:
-    LogPipe(std::string path, LogStream stream, int fd) : path_(std::move(path)), stream_(stream), fd_(fd) {}
+    LogPipe(std::string path, LogStream stream, int fd, bool is_new)
+        : path_(std::move(path)), stream_(stream), fd_(fd), is_new_(is_new) {}
 
     std::string path_;
     LogStream stream_;
     int fd_;
+    bool is_new_;
 };
 
 }  // namespace pmctl

@@ -1,10 +1,10 @@
 #include "supervisor/io/log_reader.hpp"
 
+#include <algorithm>
 #include <memory>
-#include <optional>
 #include <queue>
 
-#include "shared/size.hpp"
+#include "shared/json_text.hpp"
 #include "supervisor/io/log_cursor.hpp"
 #include "supervisor/io/log_view.hpp"
 
@@ -15,9 +15,9 @@ namespace {
 struct Source {
     std::string name;
     std::string log_name;
-    std::unique_ptr<LogView> view;
-    std::uint64_t before = 0;     // position in front of `line`
-    std::optional<CriLine> line;  // the next one
+    std::unique_ptr<LogView> view;  // none where there is nothing new
+    std::uint64_t before = 0;       // position in front of `line`
+    std::optional<CriLine> line;    // the next one
 };
 
 // The earliest line first; of two of the same moment the source that was named first.
@@ -30,103 +30,93 @@ struct Later {
     }
 };
 
-std::uint64_t first_position(LogView& view, const LogsRequest& request, StreamChoice streams) {
+std::uint64_t first_position(const LogView& view, const LogsRequest& request, StreamChoice streams) {
     std::uint64_t position = view.begin();
     if (request.since) position = view.find_time(*request.since);
     if (request.lines) position = std::max(position, view.find_last(*request.lines, streams));
     return position;
 }
 
-// The length of the well-formed sequence at the beginning of `bytes`, 0 for none.
-std::size_t utf8_length(std::string_view bytes) {
-    const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(bytes[i]); };
-    const unsigned char lead = byte(0);
-    if (lead < 0x80) return 1;
-    const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
-                               : lead >= 0xE0 && lead <= 0xEF ? 3
-                               : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                              : 0;
-    if (length == 0 || bytes.size() < length) return 0;
-    const unsigned char low = lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned char high = lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF;
-    if (byte(1) < low || byte(1) > high) return 0;
-    for (std::size_t i = 2; i < length; ++i) {
-        if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+// What a line takes in JSON: its text, escaped, in base64 besides where it is no UTF-8, and what is around.
+std::size_t cost_of(const Source& source) {
+    const std::string_view text = source.line->text;
+    const auto escaped = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == '"' || c == '\\';
+    }));
+    const std::size_t plain = 110 + source.name.size() + text.size() + 5 * escaped;
+    return is_utf8(text) ? plain : plain + text.size() * 10 / 3;
+}
+
+void advance(Source& source, const LogsRequest& request, StreamChoice streams) {
+    do {
+        source.before = source.view->position();
+        source.line = source.view->next(streams);
+    } while (source.line && request.since && source.line->at < *request.since);
+}
+
+void add_warnings(const Source& source, std::vector<std::string>& warnings) {
+    const LogView& view = *source.view;
+    const std::string who = "'" + source.name + "': ";
+    if (view.replaced()) warnings.push_back(who + "its log began anew");
+    if (view.lost() > 0)
+        warnings.push_back(who + std::to_string(view.lost()) +
+                           " bytes were rotated away before they were read");
+    if (view.unreadable() > 0) {
+        warnings.push_back(who + std::to_string(view.unreadable()) +
+                           " lines of its log are not in the CRI format and were left out");
     }
-    return length;
 }
 
 }  // namespace
 
-std::string valid_utf8(std::string_view bytes) {
-    std::string text;
-    text.reserve(bytes.size());
-    while (!bytes.empty()) {
-        const std::size_t length = utf8_length(bytes);
-        if (length == 0) {
-            text += "\xEF\xBF\xBD";
-            bytes.remove_prefix(1);
-            continue;
-        }
-        text.append(bytes.substr(0, length));
-        bytes.remove_prefix(length);
-    }
-    return text;
-}
-
 Result<LogsReply> read_log_lines(const std::string& folder,
                                  const std::vector<std::pair<std::string, std::string>>& names,
-                                 const LogsRequest& request) {
+                                 const LogsRequest& request, const KnownLogEnd& known_end) {
     const auto cursor = parse_log_cursor(request.cursor);
     if (!cursor) return tl::unexpected(cursor.error());
     const StreamChoice streams{request.want_stdout, request.want_stderr};
-    LogsReply reply;
     std::vector<Source> sources;
     for (const auto& [name, log_name] : names) {
-        Source source{name, log_name, std::make_unique<LogView>(folder + "/" + log_name), 0, std::nullopt};
-        LogView& view = *source.view;
+        Source source{name, log_name, nullptr, 0, std::nullopt};
         const auto known = cursor->find(log_name);
-        std::uint64_t position = 0;
-        if (known != cursor->end()) {
-            position = known->second;
-            if (position < view.begin()) {
-                reply.warnings.push_back("'" + name + "': " + format_size(view.begin() - position) +
-                                         " were rotated away before they were read");
-            }
-        } else if (request.cursor.empty()) {
-            position = first_position(view, request, streams);
+        if (known != cursor->end() && known_end && known_end(log_name) == known->second) {
+            source.before = known->second;
+            sources.push_back(std::move(source));
+            continue;
         }
-        view.seek(position);
-        source.before = view.position();
-        source.line = view.next(streams);
+        source.view = std::make_unique<LogView>(folder + "/" + log_name);
+        if (known != cursor->end()) {
+            source.view->seek(known->second);
+        } else if (request.cursor.empty()) {
+            source.view->seek(first_position(*source.view, request, streams));
+        }
+        advance(source, request, streams);
         sources.push_back(std::move(source));
     }
 
+    LogsReply reply;
     std::priority_queue<std::size_t, std::vector<std::size_t>, Later> queue(Later{sources});
     for (std::size_t i = 0; i < sources.size(); ++i) {
         if (sources[i].line) queue.push(i);
     }
     std::size_t bytes = 0;
-    while (!queue.empty() && bytes < log_reply_bytes) {
-        Source& source = sources[queue.top()];
+    while (!queue.empty()) {
         const std::size_t index = queue.top();
+        Source& source = sources[index];
+        bytes += cost_of(source);
+        if (bytes > log_reply_bytes && !reply.lines.empty()) break;
         queue.pop();
         const CriLine& line = *source.line;
         reply.lines.push_back(
-            {source.name, line.at, line.stream == LogStream::Err, line.partial, valid_utf8(line.text)});
-        bytes += line.text.size() + 64;  // and what JSON puts around it
-        source.before = source.view->position();
-        source.line = source.view->next(streams);
+            {source.name, line.at, line.stream == LogStream::Err, line.partial, std::string(line.text)});
+        advance(source, request, streams);
         if (source.line) queue.push(index);
     }
     LogCursor next;
     for (const Source& source : sources) {
-        next[source.log_name] = source.line ? source.before : source.view->position();
+        next[source.log_name] = source.line || !source.view ? source.before : source.view->position();
         if (source.line) reply.more = true;
-        if (source.view->unreadable() > 0) {
-            reply.warnings.push_back("'" + source.name + "': " + std::to_string(source.view->unreadable()) +
-                                     " lines of its log are not in the CRI format and were left out");
-        }
+        if (source.view) add_warnings(source, reply.warnings);
     }
     reply.cursor = to_text(next);
     return reply;

@@ -8,6 +8,8 @@
 #include <system_error>
 #include <utility>
 
+#include "supervisor/io/log_seam.hpp"
+
 namespace pmctl {
 
 namespace {
@@ -17,6 +19,8 @@ constexpr Duration first_retry = std::chrono::milliseconds(100);
 constexpr Duration longest_retry = std::chrono::seconds(5);
 // A run that has ended left at most what its FIFOs hold: 64 KiB each, 1 MiB where somebody enlarged them.
 constexpr std::size_t drain_share = std::size_t{1} << 20;
+// Two batches of lines, and the line that the first begins in.
+constexpr std::size_t seam_size = 3 * LogScratch::batch_size;
 
 Result<void> make_folder(const std::string& folder) {
     std::error_code error;
@@ -71,15 +75,35 @@ Logs::~Logs() {
     }
 }
 
-Result<void> Logs::watch(Entry& entry, std::uint32_t events) {
+Result<void> Logs::watch(Entry& entry) {
     Entry* at = &entry;
     auto out =
-        loop_.watch(entry.out.fd(), events, [at](std::uint32_t) { at->logs.pump(*at, at->out, share); });
+        loop_.watch(entry.out.fd(), EPOLLIN, [at](std::uint32_t) { at->logs.pump(*at, at->out, share); });
     if (!out) return out;
     auto err =
-        loop_.watch(entry.err.fd(), events, [at](std::uint32_t) { at->logs.pump(*at, at->err, share); });
+        loop_.watch(entry.err.fd(), EPOLLIN, [at](std::uint32_t) { at->logs.pump(*at, at->err, share); });
     if (!err) loop_.unwatch(entry.out.fd());
     return err;
+}
+
+// Before anything is written: the end of the log must still be what the earlier supervisor left.
+Result<void> Logs::mend_seam(Entry& entry) {
+    std::string end;
+    for (LogPipe* pipe : {&entry.out, &entry.err}) {
+        if (pipe->is_new()) continue;
+        const auto waiting = pipe->look(*scratch_);
+        if (!waiting) return tl::unexpected(waiting.error());
+        if (waiting->empty()) continue;
+        if (end.empty()) end = end_of_log(entry.file.folder(), seam_size);
+        const LogSeam seam = find_seam(end, *waiting, pipe->stream());
+        // The log first: a kill between the two doubles a line, the other order would lose it.
+        if (seam.torn > 0) {
+            if (auto cut = entry.file.cut(seam.torn); !cut) return cut;
+            end.resize(end.size() - seam.torn);
+        }
+        if (auto dropped = pipe->drop(*scratch_, seam.repeated); !dropped) return dropped;
+    }
+    return {};
 }
 
 Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSettings& settings) {
@@ -89,7 +113,8 @@ Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSetti
     auto err = LogPipe::open(fifo_folder_ + "/" + log_name + ".err", LogStream::Err);
     if (!err) return tl::unexpected(err.error());
     auto entry = std::make_unique<Entry>(*this, log_name, std::move(*out), std::move(*err), settings);
-    if (auto watched = watch(*entry, EPOLLIN); !watched) return tl::unexpected(watched.error());
+    if (auto mended = mend_seam(*entry); !mended) return tl::unexpected(mended.error());
+    if (auto watched = watch(*entry); !watched) return tl::unexpected(watched.error());
     return (entries_[log_name] = std::move(entry)).get();
 }
 
@@ -132,10 +157,21 @@ void Logs::close(const std::string& log_name) {
     entries_.erase(known);
 }
 
+std::optional<std::uint64_t> Logs::end_of(const std::string& log_name) const {
+    const auto known = entries_.find(log_name);
+    if (known == entries_.end() || known->second->file.end() == 0) return std::nullopt;
+    return known->second->file.end();
+}
+
 void Logs::pump(Entry& entry, LogPipe& pipe, std::size_t budget) {
-    const auto moved = pipe.pump(entry.file, *scratch_, budget, Loop::now().wall);
-    if (!moved) return failed(entry, moved.error().message);
-    if (*moved > 0) tell_written();
+    if (const auto pumped = pump_once(entry, pipe, budget); !pumped) failed(entry, pumped.error().message);
+}
+
+Result<void> Logs::pump_once(Entry& entry, LogPipe& pipe, std::size_t budget) {
+    auto [size, outcome] = pipe.pump(entry.file, *scratch_, budget, Loop::now().wall);
+    bytes_ += size;
+    if (size > 0) tell_written();
+    return outcome;
 }
 
 // Nothing was lost: it waits in the FIFO, and the program that writes waits with it.
@@ -144,7 +180,7 @@ void Logs::failed(Entry& entry, const std::string& reason) {
     entry.blocked = true;
     for (const int fd : {entry.out.fd(), entry.err.fd()}) {
         // Without events there would still be EPOLLHUP; there is none, since we hold the FIFO ourselves.
-        if (!loop_.rewatch(fd, 0)) loop_.unwatch(fd);
+        (void)loop_.rewatch(fd, 0);
     }
     blocked_.push_back(&entry);
     hooks_.trouble(entry.name, reason + "; its output waits until that works again");
@@ -157,19 +193,14 @@ void Logs::failed(Entry& entry, const std::string& reason) {
 void Logs::retry() {
     const std::vector<Entry*> waiting = std::exchange(blocked_, {});
     for (Entry* entry : waiting) {
-        const auto out = entry->out.pump(entry->file, *scratch_, share, Loop::now().wall);
-        const bool works =
-            out && entry->err.pump(entry->file, *scratch_, share, Loop::now().wall).has_value();
-        if (!works) {
+        if (!pump_once(*entry, entry->out, share) || !pump_once(*entry, entry->err, share)) {
             blocked_.push_back(entry);
             continue;
         }
         entry->blocked = false;
-        for (const int fd : {entry->out.fd(), entry->err.fd()}) {
-            if (!loop_.rewatch(fd, EPOLLIN)) failed(*entry, "epoll_ctl");
-        }
+        // The descriptors are watched still, without events: that they are again cannot fail.
+        for (const int fd : {entry->out.fd(), entry->err.fd()}) (void)loop_.rewatch(fd, EPOLLIN);
         hooks_.trouble(entry->name, "its log can be written again");
-        tell_written();
     }
     if (blocked_.empty()) return;
     retry_delay_ = std::min(retry_delay_ * 2, longest_retry);
@@ -177,9 +208,11 @@ void Logs::retry() {
 }
 
 void Logs::tell_written() {
-    if (std::exchange(written_, true)) return;
-    loop_.later([this] {
-        written_ = false;
+    if (std::exchange(*written_, true)) return;
+    loop_.later([this, still_there = std::weak_ptr<bool>(written_)] {
+        const auto written = still_there.lock();
+        if (!written) return;
+        *written = false;
         hooks_.written();
     });
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -38,13 +39,20 @@ class Logs {
     Logs(const Logs&) = delete;
     Logs& operator=(const Logs&) = delete;
 
-    // The FIFOs are made the first time, and serve all runs of this name.
+    // The FIFOs are made the first time, and serve all runs of this name. What an earlier supervisor left in
+    // them is the first to be logged.
     Result<ChildEnds> open_for(const std::string& log_name, const LogSettings& settings);
     void set(const std::string& log_name, const LogSettings& settings);
     // What is in the FIFOs now goes into the file: a run has ended, its last lines come before that is told.
     void drain(const std::string& log_name);
     // No further run will come. The log files stay.
     void close(const std::string& log_name);
+
+    // Bytes of output of all instances that are in their logs.
+    std::uint64_t bytes() const { return bytes_; }
+    // Position behind the last byte of a log that was written to; nothing where that is not known. Reading
+    // can be spared where a reader is there already.
+    std::optional<std::uint64_t> end_of(const std::string& log_name) const;
 
     std::string folder_of(const std::string& log_name) const { return log_folder_ + "/" + log_name; }
     const std::string& folder() const { return log_folder_; }
@@ -54,8 +62,10 @@ class Logs {
 
     Logs(Loop& loop, std::string fifo_folder, std::string log_folder, Hooks hooks);
     Result<Entry*> entry_for(const std::string& log_name, const LogSettings& settings);
-    Result<void> watch(Entry& entry, std::uint32_t events);
+    Result<void> mend_seam(Entry& entry);
+    Result<void> watch(Entry& entry);
     void pump(Entry& entry, LogPipe& pipe, std::size_t budget);
+    Result<void> pump_once(Entry& entry, LogPipe& pipe, std::size_t budget);
     void failed(Entry& entry, const std::string& reason);
     void retry();
     void tell_written();
@@ -69,7 +79,9 @@ class Logs {
     std::vector<Entry*> blocked_;  // their disk takes nothing at the moment
     Timer retry_;
     Duration retry_delay_{};
-    bool written_ = false;
+    std::uint64_t bytes_ = 0;
+    // Whether hooks_.written is to be called at this turn's end; outlives this object where the turn does.
+    std::shared_ptr<bool> written_ = std::make_shared<bool>(false);
 };
 
 }  // namespace pmctl
