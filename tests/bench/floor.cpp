@@ -142,6 +142,10 @@ bool Stamps::written(std::size_t slot) const {
     return slots_[slot] != 0;
 }
 
+void Stamps::clear(std::size_t slot) {
+    slots_[slot] = 0;
+}
+
 TimePoint Stamps::wait(std::size_t slot) const {
     while (!written(slot)) ::sched_yield();
     return TimePoint(std::chrono::nanoseconds(slots_[slot]));

@@ -24,6 +24,7 @@ class Stamps {
     // Waits, without giving the processor back, until the child has written; 0 is none.
     TimePoint wait(std::size_t slot) const;
     bool written(std::size_t slot) const;
+    void clear(std::size_t slot);
 
   private:
     std::string path_;
