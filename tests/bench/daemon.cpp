@@ -76,6 +76,12 @@ std::uint64_t number_after(const std::string& text, const std::string& key) {
     return std::strtoull(text.c_str() + at + key.size(), nullptr, 10);
 }
 
+std::string new_folder(const std::filesystem::path& parent) {
+    std::string path = (parent / "pmctl-bench-XXXXXX").string();
+    if (::mkdtemp(path.data()) == nullptr) must(-1, "mkdtemp");
+    return path;
+}
+
 std::vector<std::filesystem::path> threads_of(pid_t pid) {
     std::vector<std::filesystem::path> found;
     for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(pid) + "/task"))
@@ -101,10 +107,10 @@ Duration run_program(const std::vector<std::string>& argv, int expected) {
 }
 
 Daemon::Daemon(const Programs& programs, const std::string& instances) : programs_(programs) {
-    folder_ = (std::filesystem::temp_directory_path() / "pmctl-bench-XXXXXX").string();
-    if (::mkdtemp(folder_.data()) == nullptr) must(-1, "mkdtemp");
+    folder_ = new_folder(std::filesystem::temp_directory_path());
+    run_folder_ = new_folder("/dev/shm");
     const std::string config = folder_ + "/pmctl.toml";
-    std::ofstream(config) << "[supervisor]\nruntime_dir = \"" << folder_ << "/run\"\nstate_dir = \""
+    std::ofstream(config) << "[supervisor]\nruntime_dir = \"" << run_folder_ << "\"\nstate_dir = \""
                           << folder_ << "/state\"\n"
                           << instances;
     std::array<int, 2> ready{};
@@ -134,10 +140,11 @@ Daemon::~Daemon() {
     }
     std::error_code ignored;
     std::filesystem::remove_all(folder_, ignored);
+    std::filesystem::remove_all(run_folder_, ignored);
 }
 
 std::string Daemon::socket() const {
-    return folder_ + "/run/pmctld.sock";
+    return run_folder_ + "/pmctld.sock";
 }
 
 std::vector<StatusRow> Daemon::rows_when_all(const std::string& state) {

@@ -54,7 +54,8 @@ class Daemon {
 
   private:
     const Programs& programs_;
-    std::string folder_;
+    std::string folder_;      // on disk: state_dir
+    std::string run_folder_;  // in memory, as /run is: runtime_dir
     pid_t pid_ = -1;
     TimePoint started_at_{};
     std::unique_ptr<Client> client_;
