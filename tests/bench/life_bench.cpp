@@ -17,13 +17,6 @@ double per_second(std::size_t count, Duration time) {
     return static_cast<double>(count) / std::chrono::duration<double>(time).count();
 }
 
-// When the last of the first `count` slots was written.
-TimePoint last_of(const Stamps& stamps, std::size_t count) {
-    TimePoint last{};
-    for (std::size_t i = 0; i < count; ++i) last = std::max(last, stamps.wait(i));
-    return last;
-}
-
 TimePoint first_of(const Stamps& stamps, std::size_t count) {
     TimePoint first = TimePoint::max();
     for (std::size_t i = 0; i < count; ++i) first = std::min(first, stamps.wait(i));
@@ -85,11 +78,13 @@ Figure all_killed(Daemon& daemon, Stamps& stamps, std::size_t count, double bare
 
 std::vector<Figure> measure_life(const Programs& programs, std::size_t count) {
     constexpr std::size_t rounds = 300;
-    const double bare_start = starts_per_second(Start::Clone3, programs.child, count);
-    const Duration bare_crash = median(kill_to_replacement(programs.child, rounds));
-    const double bare_back = replacements_per_second(programs.child, count);
-
     Stamps stamps(count);
+    const double bare_start = starts_per_second(Start::Clone3, programs.child, count, &stamps);
+    clear(stamps, count);
+    const Duration bare_crash = median(kill_to_replacement(programs.child, rounds));
+    const double bare_back = replacements_per_second(programs.child, count, &stamps);
+    clear(stamps, count);
+
     std::vector<Figure> figures;
     Daemon daemon(programs, fleet_config(programs.child, stamps.path(), count));
     const TimePoint up = last_of(stamps, count);
