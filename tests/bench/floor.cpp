@@ -11,11 +11,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <system_error>
+#include <thread>
 #include <unordered_map>
 
 namespace pmctl::bench {
@@ -98,6 +100,9 @@ struct Arguments {
         : program_(std::move(program)), path_(stamps.path()) {
         argv = {program_.data(), path_.data(), slot_.data(), nullptr};
     }
+    // `argv` points into the object.
+    Arguments(const Arguments&) = delete;
+    Arguments& operator=(const Arguments&) = delete;
     void slot(std::size_t number) {
         slot_ = std::to_string(number);
         argv[2] = slot_.data();
@@ -142,9 +147,20 @@ bool Stamps::written(std::size_t slot) const {
     return slots_[slot] != 0;
 }
 
+void Stamps::clear(std::size_t slot) {
+    slots_[slot] = 0;
+}
+
 TimePoint Stamps::wait(std::size_t slot) const {
-    while (!written(slot)) ::sched_yield();
+    // The processors belong to what is measured; the moment itself is the child's.
+    while (!written(slot)) std::this_thread::sleep_for(std::chrono::microseconds(100));
     return TimePoint(std::chrono::nanoseconds(slots_[slot]));
+}
+
+TimePoint last_of(const Stamps& stamps, std::size_t count) {
+    TimePoint last{};
+    for (std::size_t i = 0; i < count; ++i) last = std::max(last, stamps.wait(i));
+    return last;
 }
 
 const char* name_of(Start way) {
@@ -157,13 +173,16 @@ const char* name_of(Start way) {
     return "";
 }
 
-double starts_per_second(Start way, const std::string& program, std::size_t count) {
-    Arguments arguments(program);
+double starts_per_second(Start way, const std::string& program, std::size_t count, const Stamps* stamps) {
+    Arguments arguments = stamps == nullptr ? Arguments(program) : Arguments(program, *stamps);
     std::vector<Started> all;
     all.reserve(count);
     const TimePoint begin = now();
-    for (std::size_t i = 0; i < count; ++i) all.push_back(start(way, arguments.argv.data()));
-    const Duration taken = now() - begin;
+    for (std::size_t i = 0; i < count; ++i) {
+        if (stamps != nullptr) arguments.slot(i);
+        all.push_back(start(way, arguments.argv.data()));
+    }
+    const Duration taken = (stamps == nullptr ? now() : last_of(*stamps, count)) - begin;
     for (const Started& each : all) end(each);
     return rate(count, taken);
 }
@@ -189,12 +208,14 @@ std::vector<Duration> kill_to_replacement(const std::string& program, std::size_
     return times;
 }
 
-double replacements_per_second(const std::string& program, std::size_t count) {
-    Arguments arguments(program);
+double replacements_per_second(const std::string& program, std::size_t count, Stamps* stamps) {
+    Arguments arguments = stamps == nullptr ? Arguments(program) : Arguments(program, *stamps);
+    std::size_t next_slot = 0;
     const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
     if (epoll < 0) give_up("epoll_create1");
     std::unordered_map<int, pid_t> living;
     const auto begin_one = [&] {
+        if (stamps != nullptr) arguments.slot(next_slot++ % count);
         const Started started = start(Start::Clone3, arguments.argv.data());
         living[started.pidfd] = started.pid;
         return started;
@@ -203,6 +224,10 @@ double replacements_per_second(const std::string& program, std::size_t count) {
         const Started started = begin_one();
         epoll_event event{EPOLLIN, {.fd = started.pidfd}};
         ::epoll_ctl(epoll, EPOLL_CTL_ADD, started.pidfd, &event);
+    }
+    if (stamps != nullptr) {
+        last_of(*stamps, count);  // nobody of the first generation writes any more
+        for (std::size_t i = 0; i < count; ++i) stamps->clear(i);
     }
     const TimePoint begin = now();
     for (const auto& [pidfd, pid] : living) ::kill(pid, SIGKILL);
@@ -218,7 +243,7 @@ double replacements_per_second(const std::string& program, std::size_t count) {
             begin_one();
         }
     }
-    const Duration taken = now() - begin;
+    const Duration taken = (stamps == nullptr ? now() : last_of(*stamps, count)) - begin;
     for (const auto& [pidfd, pid] : living) end({pid, pidfd});
     ::close(epoll);
     return rate(count, taken);

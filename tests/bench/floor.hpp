@@ -21,9 +21,10 @@ class Stamps {
     Stamps& operator=(const Stamps&) = delete;
 
     const std::string& path() const { return path_; }
-    // Waits, without giving the processor back, until the child has written; 0 is none.
+    // Waits until the child has written.
     TimePoint wait(std::size_t slot) const;
     bool written(std::size_t slot) const;
+    void clear(std::size_t slot);
 
   private:
     std::string path_;
@@ -31,18 +32,23 @@ class Stamps {
     std::size_t bytes_ = 0;
 };
 
+// When the last of the first `count` slots was written: waits for all of them.
+TimePoint last_of(const Stamps& stamps, std::size_t count);
+
 enum class Start { Vfork, Clone3, PosixSpawn, Fork };
 const char* name_of(Start way);
 
-// Starts `program` so many times in a row, alone in its session where the way allows it, and kills and reaps
-// them afterwards. Starts a second, the killing not counted.
-double starts_per_second(Start way, const std::string& program, std::size_t count);
+// Starts `program` so many times in a row, and kills and reaps them afterwards. Starts a second, the killing
+// not counted. With `stamps` each child writes its slot, and the last one's first instruction is the end.
+double starts_per_second(Start way, const std::string& program, std::size_t count,
+                         const Stamps* stamps = nullptr);
 
 // SIGKILL, wait for the pidfd, reap, start again (clone3): the time from the kill to the first instruction of
 // the replacement, one for each round.
 std::vector<Duration> kill_to_replacement(const std::string& program, std::size_t rounds);
 
-// All killed at once, each replaced as its pidfd tells (epoll, clone3): replacements a second.
-double replacements_per_second(const std::string& program, std::size_t count);
+// All killed at once, each replaced as its pidfd tells (epoll, clone3): replacements a second. `stamps`: as
+// above, for the replacements.
+double replacements_per_second(const std::string& program, std::size_t count, Stamps* stamps = nullptr);
 
 }  // namespace pmctl::bench
