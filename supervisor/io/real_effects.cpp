@@ -208,7 +208,7 @@ void RealEffects::publish(std::uint64_t) {
 }
 
 void RealEffects::store(StoreWrite write) {
-    store_->write(std::move(write));
+    if (store_->queue(std::move(write))) loop_.later([this] { store_->wake(); });
 }
 
 void RealEffects::sync_store() {
