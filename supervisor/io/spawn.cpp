@@ -29,9 +29,6 @@ constexpr std::size_t stack_size = std::size_t{64} << 10;
 constexpr std::size_t guard_size = std::size_t{4} << 10;
 constexpr std::string_view default_path = "/bin:/usr/bin";  // as execvp(3) has it
 constexpr int standard_streams = 3;
-// A program arranges its signals when it begins; asking the kernel for all 64 at each spawn would be a fifth
-// of what a spawn costs.
-constexpr Duration signals_stay = std::chrono::seconds(1);
 constexpr int slots = standard_streams + static_cast<int>(Spawner::most_listen_fds);
 
 bool is_transient(int error) {
@@ -101,7 +98,6 @@ Spawner::Spawner(Spawner&& other) noexcept
       own_env_(std::move(other.own_env_)),
       identities_(std::move(other.identities_)),
       changed_signals_(other.changed_signals_),
-      signals_read_(other.signals_read_),
       stack_(std::exchange(other.stack_, nullptr)),
       first_slot_(std::exchange(other.first_slot_, -1)) {}
 
@@ -231,11 +227,10 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
         plan.search_path = prepared.search_path.c_str();
         plan.candidate = prepared.candidate.data();
     }
-    if (signals_read_ == TimePoint::min() || now - signals_read_ >= signals_stay) {
-        changed_signals_ = changed_signals();
-        signals_read_ = now;
-    }
-    plan.changed_signals = changed_signals_;
+    // Read once: what the supervisor ignores it ignores from its beginning, and 64 calls are a tenth of a
+    // start.
+    if (!changed_signals_) changed_signals_ = changed_signals();
+    plan.changed_signals = *changed_signals_;
     plan.first_slot = first_slot_;
     plan.slot_count = standard_streams + static_cast<int>(fds.listen_fds.size());
     plan.reset_oom_score = reset_oom_score_;

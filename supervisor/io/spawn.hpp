@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,8 +65,7 @@ class Spawner {
     bool reset_oom_score_ = false;
     std::map<std::string, std::string, std::less<>> own_env_;
     Identities identities_;
-    std::uint64_t changed_signals_ = 0;
-    TimePoint signals_read_ = TimePoint::min();
+    std::optional<std::uint64_t> changed_signals_;  // whose disposition is not the default
     void* stack_ = nullptr;
     int first_slot_ = -1;  // these always hold /dev/null between spawns
 };
