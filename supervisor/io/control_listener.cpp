@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "shared/nng_handles.hpp"
@@ -34,17 +35,17 @@ bool listens_at(int fd, const std::string& path) {
     return address.sun_family == AF_UNIX && path == address.sun_path;
 }
 
-// nng tells its listening descriptor to nobody. The highest: an old listener has the same address.
-int listening_descriptor(const std::string& path) {
+// nng tells its listening descriptor to nobody; an old listener has the same address.
+std::set<int> listening_descriptors(const std::string& path) {
     struct Close {
         void operator()(DIR* folder) const { ::closedir(folder); }
     };
+    std::set<int> found;
     const std::unique_ptr<DIR, Close> folder(::opendir("/proc/self/fd"));
-    if (!folder) return -1;
-    int found = -1;
+    if (!folder) return found;
     while (const dirent* entry = ::readdir(folder.get())) {
         const int fd = std::atoi(entry->d_name);
-        if (fd > found && entry->d_name[0] != '.' && listens_at(fd, path)) found = fd;
+        if (entry->d_name[0] != '.' && listens_at(fd, path)) found.insert(fd);
     }
     return found;
 }
@@ -70,6 +71,8 @@ Result<void> ControlListener::open(nng_socket socket) {
 Result<void> ControlListener::bind() {
     struct stat status{};
     if (::lstat(path_.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path_.c_str());
+    unwatch();
+    const std::set<int> before = listening_descriptors(path_);
     nng_listener listener = NNG_LISTENER_INITIALIZER;
     // Nobody but the owner between bind and chmod, whatever the folder's mode is.
     const mode_t mask = ::umask(0177);
@@ -81,13 +84,13 @@ Result<void> ControlListener::bind() {
         return tl::unexpected(system_error("cannot give the group to", path_));
     if (::chmod(path_.c_str(), mode_) != 0)
         return tl::unexpected(system_error("cannot set the mode of", path_));
-    return watch();
+    return watch(before);
 }
 
-Result<void> ControlListener::watch() {
-    unwatch();
-    const int fd = listening_descriptor(path_);
-    watched_ = fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+Result<void> ControlListener::watch(const std::set<int>& others) {
+    for (const int fd : listening_descriptors(path_)) {
+        if (!others.contains(fd)) watched_ = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
     if (watched_ < 0) return fail("cannot find the descriptor that listens on '" + path_ + "'");
     connections_ = expected_ = 0;
     pipes_ = 0;

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "shared/result.hpp"
@@ -38,7 +39,7 @@ class ControlListener {
     static constexpr std::size_t most_kept = 8;  // old listeners with the connections that came by them
 
     Result<void> bind();
-    Result<void> watch();
+    Result<void> watch(const std::set<int>& others);
     void unwatch();
     void expect();
     void look();
