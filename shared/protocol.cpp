@@ -389,16 +389,4 @@ Result<Reply> parse_reply(std::string_view text, std::uint64_t id) {
     return reply;
 }
 
-Duration wait_of(const Request& request) {
-    return std::visit(
-        [](const auto& each) {
-            if constexpr (requires { each.wait; }) {
-                return each.wait;
-            } else {
-                return Duration::zero();
-            }
-        },
-        request);
-}
-
 }  // namespace pmctl

@@ -194,7 +194,9 @@ Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
     for (const Member* each : *members) names.emplace_back(each->name, each->log_name);
     auto reply = effects_.read_logs(request, names);
     if (!reply) return tl::unexpected(reply.error());
-    if (reply->lines.empty() && reply->warnings.empty() && !reply->more && may_park) return std::nullopt;
+    // Without a cursor it has to be answered: where to begin is decided once, not anew at each wake.
+    const bool nothing = reply->lines.empty() && reply->warnings.empty() && !reply->more;
+    if (nothing && may_park && !request.cursor.empty()) return std::nullopt;
     return std::move(*reply);
 }
 

@@ -140,8 +140,8 @@ struct InstanceSpec {
     ProcessSpec process;
     Policy policy;
     std::vector<std::string> hostnames;  // lower case, no final dot: the routes of this instance
-    std::string env_file;  // absolute; "": none. What was read from it is process.env_file_values
-    std::vector<FieldSource> sources;    // sorted by key; not part of what is compared at a reload
+    std::string env_file;              // absolute; "": none. What was read from it is process.env_file_values
+    std::vector<FieldSource> sources;  // sorted by key; not part of what is compared at a reload
 };
 using SpecPtr = std::shared_ptr<const InstanceSpec>;
 

@@ -99,7 +99,7 @@ Result<void> LogFile::open() {
     const std::string path = current_log_path(folder_);
     const int fd = ::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
     if (fd < 0) return failed("open", path);
-    const auto opened = [&]() -> Result<void> {
+    auto opened = [&]() -> Result<void> {
         struct stat status{};
         if (::fstat(fd, &status) != 0) return failed("fstat", path);
         if (!S_ISREG(status.st_mode)) return fail("'" + path + "' is no plain file: remove it");

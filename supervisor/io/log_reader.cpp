@@ -84,7 +84,7 @@ Result<LogsReply> read_log_lines(const std::string& folder,
             sources.push_back(std::move(source));
             continue;
         }
-        source.view = std::make_unique<LogView>(folder + "/" + log_name);
+        source.view = std::make_unique<LogView>(std::string(folder).append("/").append(log_name));
         if (known != cursor->end()) {
             source.view->seek(known->second);
         } else if (request.cursor.empty()) {

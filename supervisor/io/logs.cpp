@@ -17,7 +17,8 @@ namespace {
 // While a disk takes nothing: the next try, twice as late each time.
 constexpr Duration first_retry = std::chrono::milliseconds(100);
 constexpr Duration longest_retry = std::chrono::seconds(5);
-// A run that has ended left at most what its FIFOs hold: 64 KiB each, 1 MiB where somebody enlarged them.
+// A run that has ended left at most what its FIFOs hold: 64 KiB each, 1 MiB where the
+// program enlarged them (pipe(7)).
 constexpr std::size_t drain_share = std::size_t{1} << 20;
 // Two batches of lines, and the line that the first begins in.
 constexpr std::size_t seam_size = 3 * LogScratch::batch_size;

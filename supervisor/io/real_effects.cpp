@@ -208,7 +208,7 @@ void RealEffects::publish(std::uint64_t) {
 }
 
 void RealEffects::store(StoreWrite write) {
-    store_->write(std::move(write));
+    if (store_->queue(std::move(write))) loop_.later([this] { store_->wake(); });
 }
 
 void RealEffects::sync_store() {
@@ -223,7 +223,8 @@ Result<Config> RealEffects::load_config() {
 
 Result<LogsReply> RealEffects::read_logs(const LogsRequest& request,
                                          const std::vector<std::pair<std::string, std::string>>& names) {
-    return read_log_lines(logs_->folder(), names, request);
+    return read_log_lines(logs_->folder(), names, request,
+                          [this](const std::string& log_name) { return logs_->end_of(log_name); });
 }
 
 std::string RealEffects::log_path(const std::string& log_name) {

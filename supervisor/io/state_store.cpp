@@ -283,19 +283,22 @@ StoredState StateStore::load() {
 }
 
 void StateStore::write(StoreWrite write) {
+    if (queue(std::move(write))) wake();
+}
+
+bool StateStore::queue(StoreWrite write) {
     Inner& inner = *inner_;
-    bool wake = false;
-    {
-        const std::lock_guard lock(inner.mutex);
-        if (inner.queue.size() >= inner.limits.queued_writes) inner.make_room();
-        const bool urgent = is_intention(write);
-        inner.queue.push_back(std::move(write));
-        ++inner.queued;
-        wake = inner.idle || urgent;
-        if (urgent) inner.hurry = true;
-        inner.idle = false;  // one wake-up for a burst
-    }
-    if (wake) inner.to_writer.notify_one();
+    const std::lock_guard lock(inner.mutex);
+    if (inner.queue.size() >= inner.limits.queued_writes) inner.make_room();
+    const bool urgent = is_intention(write);
+    inner.queue.push_back(std::move(write));
+    ++inner.queued;
+    if (urgent) inner.hurry = true;
+    return std::exchange(inner.idle, false) || urgent;  // one wake-up for a burst
+}
+
+void StateStore::wake() {
+    inner_->to_writer.notify_one();
 }
 
 Result<void> StateStore::flush(Duration cap) {

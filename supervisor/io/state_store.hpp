@@ -51,6 +51,10 @@ class StateStore {
 
     // Never waits, never fails: from the loop's thread.
     void write(StoreWrite write);
+    // The same, but a sleeping writer is left asleep: true when wake() is due. A start should not share the
+    // processors with its own record, which is not written for another `gather` anyway.
+    bool queue(StoreWrite write);
+    void wake();
     // Blocks until all that was written before is stored (intentions: on the disk), at most `cap`. At once
     // where nothing is queued. Error: Timeout, or Failed with the disk's reason after a new try; the writes
     // stay queued all the same.

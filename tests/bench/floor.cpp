@@ -153,7 +153,7 @@ void Stamps::clear(std::size_t slot) {
 
 TimePoint Stamps::wait(std::size_t slot) const {
     // The processors belong to what is measured; the moment itself is the child's.
-    while (!written(slot)) std::this_thread::sleep_for(std::chrono::microseconds(100));
+    while (!written(slot)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     return TimePoint(std::chrono::nanoseconds(slots_[slot]));
 }
 

@@ -15,11 +15,13 @@ namespace pmctl::bench {
 namespace {
 
 constexpr std::size_t rounds = 21;
-constexpr Duration settling = std::chrono::seconds(2);  // store and allocator have come to rest
+// Store and allocator have come to rest, and nng's one time-out for a new connection (10 s) is past.
+constexpr Duration settling = std::chrono::seconds(12);
 constexpr Duration watched = std::chrono::seconds(10);
 
 Duration median_of(const std::function<Duration()>& once) {
     std::vector<Duration> times;
+    times.reserve(rounds);
     for (std::size_t i = 0; i < rounds; ++i) times.push_back(once());
     return median(times);
 }

@@ -85,22 +85,20 @@ TEST_CASE("an exhausted range is a state that heals when a port is released, fir
 
 TEST_CASE("one who no longer waits for a port is in nobody's way") {
     World world;
-    InstanceSpec c = service("c");
-    world.apply(narrow({service("a"), service("b"), c, service("d")}));
+    world.apply(narrow({service("a"), service("b"), service("c"), service("d")}));
     world.run_for(1s);
     SUBCASE("since it is stopped") {
         world.stop({"c"});
     }
     SUBCASE("since it needs none") {
-        c.process.port.kind = PortWish::Kind::None;
-        world.apply(narrow({service("a"), service("b"), c, service("d")}));
+        world.apply(narrow({service("a"), service("b"), worker("c"), service("d")}));
         CHECK(has_live_run(world.member("c").replica));
     }
     SUBCASE("since it waits for another now") {
         world.app("z").healthy_after = 1h;
         InstanceSpec z = worker("z");
         z.policy.autostart = false;
-        world.apply(narrow({service("a"), service("b"), needing(c, {"z"}), service("d"), z}));
+        world.apply(narrow({service("a"), service("b"), needing(service("c"), {"z"}), service("d"), z}));
         world.run_for(31s);
         CHECK(world.reason("c") == "waits for 'z', which is stopped");
     }

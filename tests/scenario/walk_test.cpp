@@ -152,10 +152,10 @@ class Walk {
 }  // namespace
 
 TEST_CASE("a random walk of the whole supervisor breaks nothing and comes to rest") {
-    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6, 7, 8}) {
+    for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6}) {
         CAPTURE(seed);
         Walk walk(seed);
-        for (int i = 0; i < 2500; ++i) walk.step();
+        for (int i = 0; i < 700; ++i) walk.step();
         walk.calm_down();
         std::size_t settled = 0;
         for (const std::string& name : walk.world.names()) {
