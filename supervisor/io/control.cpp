@@ -1,15 +1,9 @@
 #include "supervisor/io/control.hpp"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
 #include <map>
 #include <set>
 #include <tuple>
@@ -18,6 +12,7 @@
 
 #include "shared/control_path.hpp"
 #include "shared/nng_handles.hpp"
+#include "supervisor/io/control_listener.hpp"
 #include "supervisor/io/peer_check.hpp"
 #include "supervisor/io/timer.hpp"
 
@@ -38,25 +33,6 @@ std::optional<Topic> topic_of(const Request& request) {
     if (std::holds_alternative<EventsRequest>(request)) return Topic::Events;
     if (std::holds_alternative<LogsRequest>(request)) return Topic::Logs;
     return std::nullopt;
-}
-
-// A file left by a supervisor that died: nobody listens on it.
-void remove_stale(const std::string& path) {
-    struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return;
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return;
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
-        errno == ECONNREFUSED)
-        ::unlink(path.c_str());
-    ::close(fd);
-}
-
-Error system_error(const std::string& what, const std::string& path) {
-    return {ErrorKind::Failed, what + " '" + path + "': " + std::strerror(errno)};
 }
 
 }  // namespace
@@ -82,6 +58,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
           handler_(std::move(handler)),
           on_refused_(std::move(on_refused)),
           check_(settings_.own_uid, settings_.group),
+          listener_(loop, settings_.socket_path, settings_.mode, settings_.group),
           timer_(loop, [this] { time_is_up(); }) {}
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
@@ -112,6 +89,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     Handler handler_;
     std::function<void(uid_t)> on_refused_;
     PeerCheck check_;
+    ControlListener listener_;
     Timer timer_;
     NngSocket socket_;
     int receive_fd_ = -1;
@@ -138,16 +116,7 @@ Result<void> Control::Inner::listen() {
     nng_socket_set_size(socket_.get(), NNG_OPT_RECVMAXSZ, max_message_bytes);
     nng_socket_set_int(socket_.get(), NNG_OPT_SENDBUF, send_buffer);
     nng_socket_set_int(socket_.get(), NNG_OPT_RECVBUF, receive_buffer);
-    remove_stale(path);
-    // Nobody but the owner between bind and chmod, whatever the folder's mode is.
-    const mode_t mask = ::umask(0177);
-    const int error = nng_listen(socket_.get(), ("ipc://" + path).c_str(), nullptr, 0);
-    ::umask(mask);
-    if (error != 0) return failed(error);
-    if (settings_.group && ::chown(path.c_str(), static_cast<uid_t>(-1), *settings_.group) != 0)
-        return tl::unexpected(system_error("cannot give the group to", path));
-    if (::chmod(path.c_str(), settings_.mode) != 0)
-        return tl::unexpected(system_error("cannot set the mode of", path));
+    if (auto bound = listener_.open(socket_.get()); !bound) return bound;
     if (const int no_fd = nng_socket_get_int(socket_.get(), NNG_OPT_RECVFD, &receive_fd_); no_fd != 0)
         return failed(no_fd);
     return loop_.watch(receive_fd_, EPOLLIN, [this](std::uint32_t) { receive(); });

@@ -45,7 +45,8 @@ class Control {
     // Followers of logs are told at most so often, so that a child that writes without end costs batches.
     static constexpr Duration logs_pace = std::chrono::milliseconds(5);
 
-    // Binds; a socket file that nobody listens on any longer is taken over. `on_refused` hears of a uid that
+    // Binds; a socket file that is there is taken for a dead supervisor's: the caller holds the pid
+    // file's lock. `on_refused` hears of a uid that
     // may not ask, at most every few seconds for one uid. Error: Invalid for a path over 107 bytes, Failed
     // with the system's reason.
     static Result<Control> listen(Loop& loop, ControlSettings settings, Handler handler,
