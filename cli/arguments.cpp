@@ -80,8 +80,6 @@ void add_options(CLI::App& app, Command command, Arguments& into, Texts& texts) 
             return;
         case Command::Restart:
             add_targets(app, into);
-            app.add_flag("--rolling", into.rolling,
-                         "Keep it served: the old process stays until the new one is healthy");
             add_waiting(app, into, texts);
             return;
         case Command::Reload:

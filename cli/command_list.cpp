@@ -22,6 +22,14 @@ std::string short_help() {
         text += left + std::string(each.summary) + "\n";
     }
     text +=
+        "\nOptions, before the command or behind it:\n"
+        "  --config FILE                  The configuration (or $PMCTL_CONFIG, ./pmctl.toml, "
+        "/etc/pmctl/pmctl.toml)\n"
+        "  --socket PATH                  The supervisor's socket (or $PMCTL_SOCKET)\n"
+        "  --json                         Print JSON\n"
+        "  --color WHEN                   auto, always or never\n"
+        "  -h, --help                     Print help, of a command too\n"
+        "  --version                      Print the version\n"
         "\nA TARGET is an instance (web), a replica (web:1), a group (@front), a glob ('web-*'), or --all.\n"
         "More: pmctl COMMAND --help, pmctl(1)\n";
     return text;

@@ -1,5 +1,6 @@
 #include "supervisor/io/real_effects.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,7 @@ constexpr Duration orphan_patience = std::chrono::seconds(2);
 
 // Descriptors that runs leave free, a third of them where there are very few.
 constexpr int descriptors_kept = 64;
+constexpr int descriptors_a_run = 4;  // pidfd, two FIFOs, log file
 
 }  // namespace
 
@@ -94,19 +96,24 @@ void RealEffects::trouble(const std::string& name, const std::string& kind, cons
     supervisor_->note(name, kind, text, Loop::now());
 }
 
+// A run takes none that the control socket, the checks and the store will need. The kernel gives out the
+// lowest number that is free, so one that is taken for a moment tells how many are in use.
+bool RealEffects::has_descriptors_for_run() const {
+    const int lowest = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
+    if (lowest < 0) return false;
+    ::close(lowest);
+    return lowest + descriptors_a_run <= descriptors_for_runs_;
+}
+
 tl::expected<int, SpawnFailure> RealEffects::spawn(const SpawnRequest& request) {
     const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
-    const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
-    if (!ends) return lack(ends.error());
-    // A run takes no descriptor that the control socket, the checks and the store will need: the kernel gives
-    // out the lowest number that is free, so this one tells how many are in use.
-    if (std::max(ends->out, ends->err) >= descriptors_for_runs_) {
-        ::close(ends->out);
-        ::close(ends->err);
+    if (!has_descriptors_for_run()) {
         return lack({ErrorKind::Failed,
                      "Too many open files: the limit leaves no descriptors for another run "
                      "(LimitNOFILE= or `ulimit -Hn`)"});
     }
+    const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
+    if (!ends) return lack(ends.error());
     SpawnFds fds{ends->out, ends->err, {}};
     std::unique_ptr<RunCgroup> cgroup;
     tl::expected<Child, SpawnFailure> child = tl::unexpected(SpawnFailure{});

@@ -73,6 +73,7 @@ class RealEffects final : public Effects {
   private:
     RealEffects(Loop& loop, const Config& config, Surroundings surroundings);
 
+    bool has_descriptors_for_run() const;
     void ended(RunNumber run, const ExitStatus& status);
     void trouble(const std::string& name, const std::string& kind, const std::string& text);
 

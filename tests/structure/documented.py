@@ -35,8 +35,7 @@ def long_options(help_text):
 
 
 def commands(help_text):
-    part = re.split(r"(?im)^(?:sub)?commands:\s*$", help_text)
-    return re.findall(r"(?m)^  ([a-z][a-z-]+)\b", "\n".join(part[1:]))
+    return re.findall(r"(?m)^  ([a-z][a-z-]+)\b", help_text)
 
 
 def check_options(program, page):

@@ -51,9 +51,8 @@ TEST_CASE("each command takes its options") {
     CHECK(good({"status", "-q", "--watch"}).watch);
     CHECK(good({"start", "--all"}).targets == Targets{{}, true});
     CHECK(good({"stop", "web", "--no-wait"}).no_wait);
-    const Arguments restart = good({"restart", "web", "@front", "w*", "--rolling", "--timeout", "1m30s"});
+    const Arguments restart = good({"restart", "web", "@front", "w*", "--timeout", "1m30s"});
     CHECK(restart.targets.names == std::vector<std::string>{"web", "@front", "w*"});
-    CHECK(restart.rolling);
     CHECK(restart.timeout == 90s);
     CHECK(good({"reload", "--dry-run"}).dry_run);
     CHECK(good({"plan", "--exit-code"}).exit_code);
