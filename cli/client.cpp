@@ -16,6 +16,11 @@ namespace pmctl {
 
 namespace {
 
+// A connection may be one that the supervisor never hears of: the fault of nng that control_listener.hpp
+// tells of. So each begins with a question that may be asked twice, and after this time another is opened.
+constexpr Duration greeting_patience = std::chrono::seconds(1);
+constexpr int greetings = 30;
+
 // A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
 // over.
 constexpr int send_try_ms = 20;
@@ -98,9 +103,24 @@ Result<void> Client::Inner::watch() {
 }
 
 Result<Client> Client::connect(const std::string& socket_path) {
-    auto inner = std::make_unique<Inner>();
-    if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
-    return Client(std::move(inner));
+    for (int left = greetings; left > 0; --left) {
+        auto inner = std::make_unique<Inner>();
+        if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
+        Client client(std::move(inner));
+        const auto hello = client.ask(HelloRequest{}, greeting_patience);
+        if (hello) return client;
+        switch (hello.error().kind) {
+            case ErrorKind::Timeout: break;  // on a new connection, then
+            case ErrorKind::Denied:
+            case ErrorKind::Unavailable: return tl::unexpected(hello.error());
+            case ErrorKind::Failed:
+            case ErrorKind::Invalid:
+            case ErrorKind::Unsettled:
+            case ErrorKind::NotFound: return client;  // it answers
+        }
+    }
+    return fail(ErrorKind::Timeout,
+                "the supervisor at '" + socket_path + "' takes connections and does not answer");
 }
 
 Client::Client(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}

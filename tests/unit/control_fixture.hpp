@@ -3,7 +3,9 @@
 #pragma once
 
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,6 +21,7 @@
 #include <string>
 #include <thread>
 
+#include "cli/client.hpp"
 #include "supervisor/io/control.hpp"
 
 namespace pmctl {
@@ -50,7 +53,7 @@ class TestDoor {
         socket_ = settings.socket_path;
         std::promise<std::string> opened;
         auto problem = opened.get_future();
-        thread_ = std::thread([this, settings, handler = std::move(handler), &opened] {
+        thread_ = std::thread([this, settings, handler = greeting(std::move(handler)), &opened] {
             auto control = Control::listen(loop_, settings, handler, [this](uid_t) { ++refused_; });
             if (!control) return opened.set_value(control.error().message);
             control_ = std::make_unique<Control>(std::move(*control));
@@ -101,6 +104,16 @@ class TestDoor {
     int bugs() const { return bugs_; }
 
   private:
+    // Each client says hello first: that is not the test's.
+    static Control::Handler greeting(Control::Handler handler) {
+        return [handler = std::move(handler)](const Request& request, bool may_park,
+                                              const Peer& peer) -> std::optional<Result<Reply>> {
+            if (std::holds_alternative<HelloRequest>(request))
+                return Result<Reply>(HelloReply{protocol_version, "test", 0, "/x"});
+            return handler(request, may_park, peer);
+        };
+    }
+
     TestFolder folder_;
     std::string socket_;
     std::atomic<int> refused_ = 0;
@@ -109,5 +122,37 @@ class TestDoor {
     std::unique_ptr<Control> control_;
     std::thread thread_;
 };
+
+inline Client client_of(const TestDoor& door) {
+    auto client = Client::connect(door.socket());
+    REQUIRE_MESSAGE(client.has_value(), client.error().message);
+    return std::move(*client);
+}
+
+inline bool answers(const TestDoor& door) {
+    Client client = client_of(door);
+    const auto reply = client.ask(HelloRequest{});
+    if (!reply) FAIL_CHECK(reply.error().message);
+    return reply.has_value();
+}
+
+// Parks status requests until the generation is above theirs.
+inline Control::Handler by_generation(std::atomic<std::uint64_t>& generation) {
+    return [&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{1, "test", 0, "/x"});
+        if (status->since >= generation && may_park) return std::nullopt;
+        return Result<Reply>(StatusReply{generation, {}, {}, ""});
+    };
+}
+
+inline int connect_plain(const std::string& path) {
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
+    return fd;
+}
 
 }  // namespace pmctl

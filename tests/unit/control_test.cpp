@@ -1,11 +1,9 @@
 #include "supervisor/io/control.hpp"
 
 #include <doctest/doctest.h>
-#include <grp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <vector>
@@ -18,29 +16,6 @@ using namespace pmctl;
 using namespace std::chrono_literals;
 
 namespace {
-
-Client client_of(const TestDoor& door) {
-    auto client = Client::connect(door.socket());
-    REQUIRE_MESSAGE(client.has_value(), client.error().message);
-    return std::move(*client);
-}
-
-bool answers(const TestDoor& door) {
-    Client client = client_of(door);
-    const auto reply = client.ask(HelloRequest{});
-    if (!reply) FAIL_CHECK(reply.error().message);
-    return reply.has_value();
-}
-
-// Parks status requests until the generation is above theirs.
-Control::Handler by_generation(std::atomic<std::uint64_t>& generation) {
-    return [&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
-        const auto* status = std::get_if<StatusRequest>(&request);
-        if (status == nullptr) return Result<Reply>(HelloReply{1, "test", 0, "/x"});
-        if (status->since >= generation && may_park) return std::nullopt;
-        return Result<Reply>(StatusReply{generation, {}, {}, ""});
-    };
-}
 
 // A text as it is, by nng: for what Client would never send.
 std::string ask_raw(const std::string& socket, std::string text) {
@@ -55,15 +30,6 @@ std::string ask_raw(const std::string& socket, std::string text) {
     if (nng_recvmsg(raw.get(), &reply, 0) != 0) return "no answer";
     const NngMessage message(reply);
     return std::string(message.body());
-}
-
-int connect_plain(const std::string& path) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    return fd;
 }
 
 }  // namespace
@@ -81,58 +47,6 @@ TEST_CASE("a request is answered, and the next one on the same connection too") 
     REQUIRE(status.has_value());
     CHECK(status->generation == 7);
     CHECK_FALSE(client.ask_for<StatusReply>(HelloRequest{}).has_value());
-}
-
-TEST_CASE("the socket has the mode that was asked for, and goes when the door closes") {
-    std::atomic<std::uint64_t> generation = 1;
-    TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.mode = 0660; });
-    struct stat status{};
-    REQUIRE(::stat(door.socket().c_str(), &status) == 0);
-    CHECK((status.st_mode & 07777) == 0660);
-    door.close();
-    CHECK(::stat(door.socket().c_str(), &status) != 0);
-    const auto refused = Client::connect(door.socket());
-    REQUIRE_FALSE(refused.has_value());
-    CHECK(refused.error().kind == ErrorKind::Unavailable);
-    CHECK(refused.error().message.find("pmctl up") != std::string::npos);
-}
-
-TEST_CASE("a socket file that a dead supervisor left is taken over") {
-    std::atomic<std::uint64_t> generation = 1;
-    const TestFolder folder;
-    const std::string path = folder.path() + "/s.sock";
-    const int dead = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::bind(dead, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    ::close(dead);
-    const TestDoor door(by_generation(generation),
-                        [&](ControlSettings& settings) { settings.socket_path = path; });
-    CHECK(answers(door));
-}
-
-TEST_CASE("peers that go away before their greeting do not end the listening, nor what is connected") {
-    std::atomic<std::uint64_t> generation = 1;
-    TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.mode = 0640; });
-    Client early = client_of(door);
-    REQUIRE(early.ask(HelloRequest{}).has_value());
-    for (int round = 0; round < 12; ++round) {
-        ::close(connect_plain(door.socket()));
-        // Until it is noticed a new client may be left waiting: it is let go and asks again.
-        bool answered = false;
-        const auto until = std::chrono::steady_clock::now() + 20s;
-        while (!answered && std::chrono::steady_clock::now() < until) {
-            auto client = Client::connect(door.socket());
-            answered = client && client->ask(HelloRequest{}, 100ms).has_value();
-        }
-        REQUIRE(answered);
-        if (round < 5) CHECK(early.ask(HelloRequest{}).has_value());
-    }
-    struct stat status{};
-    REQUIRE(::stat(door.socket().c_str(), &status) == 0);
-    CHECK((status.st_mode & 07777) == 0640);
-    CHECK(answers(door));
 }
 
 TEST_CASE("a path that does not fit into a socket's address is refused with its length") {
@@ -335,69 +249,10 @@ TEST_CASE("a bug in the handler answers the client, and the door stays open") {
         return Result<Reply>(HelloReply{});
     });
     Client client = client_of(door);
-    const auto reply = client.ask(HelloRequest{});
+    const auto reply = client.ask(PortsRequest{});
     REQUIRE_FALSE(reply.has_value());
     CHECK(reply.error().message.find("oh") != std::string::npos);
     broken = false;
-    CHECK(client.ask(HelloRequest{}).has_value());
+    CHECK(client.ask(PortsRequest{}).has_value());
     CHECK(door.bugs() == 1);
-}
-
-namespace {
-
-// What `pmctl` of another user would end with. In a child: users cannot be changed back.
-int status_as(const TestDoor& door, uid_t uid, gid_t gid) {
-    REQUIRE(::chmod(door.folder().c_str(), 0755) == 0);
-    REQUIRE(::chmod(door.socket().c_str(), 0666) == 0);
-    const pid_t child = ::fork();
-    if (child == 0) {
-        if (::setgroups(0, nullptr) != 0 || ::setgid(gid) != 0 || ::setuid(uid) != 0) ::_exit(100);
-        ::execl("/proc/self/exe", "control_test", "--test-case=* as the child of another test",
-                "--no-skip=true", static_cast<char*>(nullptr));
-        ::_exit(101);
-    }
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 200;
-}
-
-}  // namespace
-
-TEST_CASE("asks hello as the child of another test" * doctest::skip(true)) {
-    const char* socket = std::getenv("PMCTL_TEST_SOCKET");
-    REQUIRE(socket != nullptr);
-    auto client = Client::connect(socket);
-    if (!client) ::_exit(102);
-    const auto reply = client->ask(HelloRequest{});
-    ::_exit(reply ? 0 : exit_status(reply.error().kind));
-}
-
-TEST_CASE("a stranger is refused and told of once, a member of the group is served") {
-    if (::getuid() != 0) return;  // changing users takes root
-    constexpr uid_t nobody = 65534;
-    std::atomic<std::uint64_t> generation = 1;
-    {
-        const TestDoor door(by_generation(generation));
-        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
-        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
-        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
-        CHECK(door.refused() == 1);
-        CHECK(answers(door));
-    }
-    {
-        const TestDoor door(by_generation(generation), [](ControlSettings& settings) { settings.group = 4; });
-        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
-        struct stat status{};
-        REQUIRE(::stat(door.socket().c_str(), &status) == 0);
-        CHECK(status.st_gid == 4);
-        CHECK(status_as(door, nobody, nobody) == exit_status(ErrorKind::Denied));
-        CHECK(status_as(door, nobody, 4) == 0);  // its primary group
-    }
-    {
-        // 65534 is nobody's group by /etc/group, whatever the process says its group is.
-        const TestDoor door(by_generation(generation),
-                            [](ControlSettings& settings) { settings.group = 65534; });
-        ::setenv("PMCTL_TEST_SOCKET", door.socket().c_str(), 1);
-        CHECK(status_as(door, nobody, 12345) == 0);
-    }
 }
