@@ -153,6 +153,7 @@ Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
 }
 
 Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
+    if (request.rolling) return fail(ErrorKind::Invalid, "this version knows no rolling restart");
     const auto members = concerned(request.targets);
     if (!members) return tl::unexpected(members.error());
     for (const Member* each : *members) {
