@@ -60,8 +60,10 @@ struct Client::Inner {
 
 Result<void> Client::Inner::open(const std::string& socket_path) {
     path = socket_path;
-    start_nng();
-    if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
+    {
+        const SignalsBlocked while_threads_start;
+        if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
+    }
     // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, send_try_ms);

@@ -56,17 +56,23 @@ class NngMessage {
     nng_msg* message_ = nullptr;
 };
 
-// nng starts its threads at its first call, and 1.5 has no way to say how many (13 on two cores). With every
-// signal blocked meanwhile none of them is ever delivered one that is meant for the program.
-inline void start_nng() {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    NngSocket first;
-    nng_req0_open(first.out());
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-}
+// To be held while the first socket is opened: nng starts its threads then (13 on two cores; 1.5 has no way
+// to say how many), and with every signal blocked meanwhile none of them is ever delivered one that is meant
+// for the program.
+class SignalsBlocked {
+  public:
+    SignalsBlocked() {
+        sigset_t all;
+        sigfillset(&all);
+        ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    SignalsBlocked(const SignalsBlocked&) = delete;
+    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  private:
+    sigset_t before_{};
+};
 
 inline std::string nng_text(int error) {
     return nng_strerror(error);

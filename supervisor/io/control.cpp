@@ -111,8 +111,10 @@ Result<void> Control::Inner::listen() {
     const auto failed = [&](int error) {
         return fail("cannot listen on '" + path + "': " + nng_text(error));
     };
-    start_nng();
-    if (const int error = nng_rep0_open_raw(socket_.out()); error != 0) return failed(error);
+    {
+        const SignalsBlocked while_threads_start;
+        if (const int error = nng_rep0_open_raw(socket_.out()); error != 0) return failed(error);
+    }
     nng_socket_set_size(socket_.get(), NNG_OPT_RECVMAXSZ, max_message_bytes);
     nng_socket_set_int(socket_.get(), NNG_OPT_SENDBUF, send_buffer);
     nng_socket_set_int(socket_.get(), NNG_OPT_RECVBUF, receive_buffer);

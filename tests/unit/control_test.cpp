@@ -19,7 +19,7 @@ namespace {
 
 // A text as it is, by nng: for what Client would never send.
 std::string ask_raw(const std::string& socket, std::string text) {
-    start_nng();
+    const SignalsBlocked while_threads_start;
     NngSocket raw;
     REQUIRE(nng_req0_open(raw.out()) == 0);
     nng_socket_set_ms(raw.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
