@@ -77,7 +77,6 @@ constexpr std::string_view span_of_time = "duration";
 constexpr std::string_view size = "size";
 constexpr std::string_view any = "a string";
 constexpr std::string_view a_flag = "true or false";
-constexpr std::string_view a_list = "a list of strings";
 constexpr std::string_view from_zero = "a duration such as \"5s\" or \"1m30s\"";
 constexpr std::string_view from_1ms = "a duration of at least 1ms, such as \"5s\" or \"1m30s\"";
 constexpr std::string_view from_10ms = "a duration of at least 10ms, such as \"5s\" or \"1m30s\"";
@@ -92,7 +91,7 @@ constexpr ChangeEffect next_start = ChangeEffect::NextStart;
 constexpr Section inst = Section::Instance;
 
 // A function that finds one field in whatever struct it is handed.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage): a lambda as a template argument has no shorter spelling
+// NOLINTNEXTLINE(cppcoreguidelines-macro-usage,bugprone-macro-parentheses): a lambda as a template argument has no shorter spelling
 #define AT(path) [](auto& all) -> auto& { return all.path; }
 
 // clang-format off
