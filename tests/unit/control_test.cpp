@@ -61,7 +61,7 @@ TEST_CASE("any number of waiting requests is answered by one wake") {
     std::atomic<std::uint64_t> generation = 1;
     TestDoor door(by_generation(generation));
     std::vector<Client> clients;
-    for (int i = 0; i < 20; ++i) {
+    for (int i = 0; i < 200; ++i) {
         clients.push_back(client_of(door));
         REQUIRE(clients.back().send(StatusRequest{{}, 1, 50s}).has_value());
     }
