@@ -91,8 +91,8 @@ constexpr ChangeEffect next_start = ChangeEffect::NextStart;
 constexpr Section inst = Section::Instance;
 
 // A function that finds one field in whatever struct it is handed.
-// NOLINTNEXTLINE(cppcoreguidelines-macro-usage,bugprone-macro-parentheses): a lambda as a template argument
-// has no shorter spelling
+// A macro, since a lambda as a template argument has no shorter spelling.
+// NOLINTNEXTLINE(bugprone-macro-parentheses)
 #define AT(path) [](auto& all) -> auto& { return all.path; }
 
 // clang-format off
