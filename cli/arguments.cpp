@@ -154,8 +154,25 @@ std::string_view more_help(Command command) {
         case Command::Down: return "Exit status 5 when no supervisor runs.";
         case Command::Wait: return "Exit status: 0 as wished, 3 it can no longer be, 6 time is up.";
         case Command::Plan: return "The same as: pmctl reload --dry-run";
-        default: return "";
+        case Command::Start:
+        case Command::Stop:
+        case Command::Restart:
+        case Command::Reload:
+        case Command::Logs:
+        case Command::Events:
+        case Command::Why:
+        case Command::Scale:
+        case Command::Signal:
+        case Command::Reset:
+        case Command::Ports:
+        case Command::Config:
+        case Command::Validate:
+        case Command::Init:
+        case Command::Completion:
+        case Command::Help:
+        case Command::Version: return "";
     }
+    return "";
 }
 
 void prepare(CLI::App& app, const CommandEntry& entry, Arguments& into, Texts& texts) {
@@ -277,7 +294,21 @@ Result<void> check_together(const Arguments& given) {
                 return fail(ErrorKind::Invalid,
                             "completion for '" + given.subject + "': say bash, zsh or fish");
             break;
-        default: break;
+        case Command::Up:
+        case Command::Down:
+        case Command::Status:
+        case Command::Reload:
+        case Command::Plan:
+        case Command::Logs:
+        case Command::Events:
+        case Command::Why:
+        case Command::Scale:
+        case Command::Ports:
+        case Command::Config:
+        case Command::Validate:
+        case Command::Init:
+        case Command::Help:
+        case Command::Version: break;
     }
     if (given.targets.all && !given.targets.names.empty())
         return fail(ErrorKind::Invalid, "name instances, or say --all: not both");
