@@ -13,6 +13,9 @@ namespace pmctl {
 
 namespace {
 
+// By its path nobody else reaches it: its folder is the owner's alone.
+constexpr mode_t fifo_mode = 0622;
+
 tl::unexpected<Error> failed(const char* what, const std::string& path) {
     return fail(std::string(what) + " '" + path + "': " + std::strerror(errno));
 }
@@ -39,14 +42,16 @@ Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
     const bool is_new = ::mkfifo(path.c_str(), 0600) == 0;
     if (!is_new && errno != EEXIST) return failed("mkfifo", path);
     // For writing as well: the end of all processes is then no end of file, which would have to be looked at
-    // for ever.
-    const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+    // for ever; and so that the open itself never waits (fifo(7)).
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0) return failed("open", path);
     struct stat status{};
     if (::fstat(fd, &status) != 0 || !S_ISFIFO(status.st_mode)) {
         ::close(fd);
         return fail("'" + path + "' is no FIFO: remove it");
     }
+    // A program of another user may open /dev/stdout by its name, and that asks the FIFO's own mode.
+    if ((status.st_mode & 0777) != fifo_mode) ::fchmod(fd, fifo_mode);
     return LogPipe(std::move(path), stream, fd, is_new);
 }
 
@@ -61,9 +66,8 @@ LogPipe::~LogPipe() {
 }
 
 Result<int> LogPipe::child_end() const {
-    const int fd = ::open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) return failed("open", path_);
-    return fd;
+    if (::fcntl(fd_, F_SETFL, 0) < 0) return failed("fcntl", path_);
+    return fd_;
 }
 
 Result<std::string_view> LogPipe::look(LogScratch& scratch) const {

@@ -1,6 +1,7 @@
 // One stream of one instance: the FIFO that its processes write into, and the supervisor's end of it. The
 // processes hold it open for reading and writing themselves, so a dead supervisor costs them neither SIGPIPE
-// nor output.
+// nor output. They share the supervisor's open file description, which spares each start two opens: nothing
+// here relies on its O_NONBLOCK, tee(2) and splice(2) have a flag of their own.
 //
 // Look first, consume after: what is in the FIFO is duplicated by tee(2), written to the log, and taken out
 // of the FIFO only then. A kill between the two repeats some lines and loses none; log_seam.hpp tells which.
@@ -53,7 +54,8 @@ class LogPipe {
     LogStream stream() const { return stream_; }
     // The FIFO was made just now: nothing can wait in it.
     bool is_new() const { return is_new_; }
-    // For a new process; the caller's to close.
+    // What a new process gets as its stream: this same descriptor, without flags that an earlier one may have
+    // set on it, O_NONBLOCK say. It stays the pipe's.
     Result<int> child_end() const;
     struct Pumped {
         std::size_t size = 0;  // bytes that went from the FIFO into the log

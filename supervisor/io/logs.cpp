@@ -125,10 +125,7 @@ Result<Logs::ChildEnds> Logs::open_for(const std::string& log_name, const LogSet
     const auto out = (*entry)->out.child_end();
     if (!out) return tl::unexpected(out.error());
     const auto err = (*entry)->err.child_end();
-    if (!err) {
-        ::close(*out);
-        return tl::unexpected(err.error());
-    }
+    if (!err) return tl::unexpected(err.error());
     return ChildEnds{*out, *err};
 }
 

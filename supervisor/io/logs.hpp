@@ -19,7 +19,7 @@ namespace pmctl {
 
 class Logs {
   public:
-    // The caller's to close, once the child has them.
+    // What a process is to have as its standard output and error; they stay the log's.
     struct ChildEnds {
         int out = -1;
         int err = -1;

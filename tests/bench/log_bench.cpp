@@ -68,8 +68,6 @@ LogCost measure_once(const LogLoad& load, const std::string& folder) {
     const pid_t pid = ::fork();
     if (pid < 0) throw std::runtime_error("fork");
     if (pid == 0) write_all(ends->out, load);
-    ::close(ends->out);
-    ::close(ends->err);
     const std::uint64_t total = load.megabytes * 1'000'000;
     Timer look(loop, [&] {
         if (logs->bytes() >= total) return loop.stop();
@@ -121,8 +119,6 @@ LogOpeningCost measure_log_opening(std::uint32_t instances, const std::string& f
     for (std::uint32_t i = 0; i < instances; ++i) {
         const auto ends = logs->open_for("instance-" + std::to_string(i), LogSettings{});
         if (!ends) throw std::runtime_error(ends.error().message);
-        ::close(ends->out);
-        ::close(ends->err);
     }
     const std::size_t heap = ::mallinfo2().uordblks - heap_before;
     const Duration cpu = thread_cpu() - cpu_before;

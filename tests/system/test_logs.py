@@ -30,6 +30,23 @@ command = {world.puppet('web', 'say to-out', 'complain to-err', 'say more')}
             for line in file:
                 self.assertRegex(line, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z (stdout|stderr) [FP] ")
 
+    def test_a_program_of_another_user_may_open_its_output_by_name(self):
+        if os.getuid() != 0:
+            self.skipTest("being another user takes root")
+        world = self.world(
+            """[instances.web]
+health.kind = "none"
+restart.policy = "never"
+user = "nobody"
+working_dir = "/"
+command = ["/bin/sh", "-c", "echo by-name > /dev/stdout; echo another > /dev/stderr"]
+"""
+        )
+        world.start()
+        world.ctl("wait", "--for", "stopped", "web", "--timeout", "30s")
+        self.assertEqual(world.ctl("logs", "--stdout", "web").out.split(), ["by-name"])
+        self.assertEqual(world.ctl("logs", "--stderr", "web").out.split(), ["another"])
+
     def test_numbered_lines_at_full_speed_come_once_and_in_order_through_many_rotations(self):
         world = self.world()
         go = world.path("go")

@@ -38,7 +38,7 @@ struct PipeTest {
 };
 
 struct ChildEnd {
-    explicit ChildEnd(const LogPipe& pipe) : fd(*pipe.child_end()) {}
+    explicit ChildEnd(const LogPipe& pipe) : fd(::dup(*pipe.child_end())) {}
     ~ChildEnd() { ::close(fd); }
     ChildEnd(const ChildEnd&) = delete;
     ChildEnd& operator=(const ChildEnd&) = delete;
@@ -75,15 +75,32 @@ TEST_CASE("what a program writes is in the log as lines, and out of the FIFO") {
     CHECK(raw_of(test.log()) == "one\ntwo\nprompt> yes\n");
 }
 
-TEST_CASE("the FIFO is its owner's alone, and the child's end blocks") {
+TEST_CASE("others may only write into the FIFO, and the child's end blocks") {
     PipeTest test;
     const LogPipe pipe = test.open();
     struct stat status{};
     REQUIRE(::stat((test.folder.path + "/fifo").c_str(), &status) == 0);
-    CHECK((status.st_mode & 0777) == 0600);
+    CHECK((status.st_mode & 0777) == 0622);
+    CHECK((::fcntl(pipe.fd(), F_GETFD) & FD_CLOEXEC) != 0);
+    {
+        const ChildEnd child(pipe);
+        CHECK((::fcntl(child.fd, F_GETFL) & O_NONBLOCK) == 0);
+        REQUIRE(::fcntl(child.fd, F_SETFL, O_NONBLOCK) == 0);
+    }
+    // The next process does not inherit what the last one made of its stream.
+    const ChildEnd next(pipe);
+    CHECK((::fcntl(next.fd, F_GETFL) & O_NONBLOCK) == 0);
+}
+
+TEST_CASE("a stream that its process has made not to block is read as before") {
+    PipeTest test;
+    LogPipe pipe = test.open();
     const ChildEnd child(pipe);
-    CHECK((::fcntl(child.fd, F_GETFL) & O_NONBLOCK) == 0);
-    CHECK((::fcntl(child.fd, F_GETFD) & FD_CLOEXEC) != 0);
+    REQUIRE(::fcntl(child.fd, F_SETFL, O_NONBLOCK) == 0);
+    CHECK(test.pump(pipe) == 0);
+    child.say("one\n");
+    CHECK(test.pump(pipe) == 4);
+    CHECK(test.pump(pipe) == 0);
 }
 
 TEST_CASE("no more than its share is taken, and the rest waits") {
@@ -141,7 +158,7 @@ TEST_CASE(
         test.file.set({4096, 100'000});
         text = std::string(300'000, 'x') + "\n" + std::string(3000, '\n');
     }
-    std::thread program([&, fd = *pipe.child_end()] {
+    std::thread program([&, fd = ::dup(*pipe.child_end())] {
         std::string_view rest = text;
         while (!rest.empty())
             rest.remove_prefix(static_cast<std::size_t>(::write(fd, rest.data(), rest.size())));

@@ -19,9 +19,10 @@
 
 namespace pmctl::test {
 
+// A process's own, as after its start.
 class Ends {
   public:
-    explicit Ends(Logs::ChildEnds ends) : ends_(ends) {}
+    explicit Ends(Logs::ChildEnds ends) : ends_{::dup(ends.out), ::dup(ends.err)} {}
     ~Ends() {
         ::close(ends_.out);
         ::close(ends_.err);
