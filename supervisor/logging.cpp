@@ -1,17 +1,26 @@
 #include "supervisor/logging.hpp"
 
+#include <fcntl.h>
+#include <poll.h>
+#include <spdlog/details/null_mutex.h>
 #include <spdlog/pattern_formatter.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
 #include <memory>
 #include <utility>
 
 namespace pmctl {
 
 namespace {
+
+constexpr mode_t log_mode = 0644;
 
 // %j: the message as a JSON string.
 class JsonMessage : public spdlog::custom_flag_formatter {
@@ -62,19 +71,72 @@ class JournalPriority : public spdlog::custom_flag_formatter {
     }
 };
 
+// Lines are gathered while there is something more urgent to do, the start of a process say, and then written
+// together. An error is written at once, with all before it: it may be the last that can be said.
+class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
+  public:
+    explicit LogSink(int fd) : fd_(fd) {}
+    ~LogSink() override {
+        flush_();
+        if (fd_ != STDERR_FILENO) ::close(fd_);
+    }
+    LogSink(const LogSink&) = delete;
+    LogSink& operator=(const LogSink&) = delete;
+
+    void gather(std::function<void(std::function<void()>)> later) {
+        later_ = std::move(later);
+        if (!later_) flush_();
+    }
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        const bool is_first = lines_.size() == 0;
+        formatter_->format(message, lines_);
+        if (!later_ || message.level >= spdlog::level::err) return flush_();
+        if (is_first) later_([this] { flush_(); });
+    }
+    // What cannot be written is lost, as there is nowhere to say so.
+    void flush_() override {
+        const char* at = lines_.data();
+        const char* const end = at + lines_.size();
+        while (at < end) {
+            const ssize_t count = ::write(fd_, at, static_cast<std::size_t>(end - at));
+            if (count > 0) {
+                at += count;
+            } else if (errno == EAGAIN) {
+                // Somebody shares this descriptor and made it so: a terminal, or a pipe that is full.
+                pollfd room{fd_, POLLOUT, 0};
+                if (::poll(&room, 1, patience_ms) <= 0) break;
+            } else if (errno != EINTR) {
+                break;
+            }
+        }
+        lines_.clear();
+    }
+
+  private:
+    static constexpr int patience_ms = 100;
+
+    int fd_;
+    spdlog::memory_buf_t lines_;
+    std::function<void(std::function<void()>)> later_;
+};
+
 }  // namespace
 
-Result<void> start_logging(const std::string& level, const std::string& format, const std::string& file) {
-    std::shared_ptr<spdlog::sinks::sink> sink;
-    try {
-        if (file.empty()) {
-            sink = std::make_shared<spdlog::sinks::stderr_sink_st>();
-        } else {
-            sink = std::make_shared<spdlog::sinks::basic_file_sink_st>(file);
-        }
-    } catch (const spdlog::spdlog_ex& error) {
-        return fail("cannot write the log '" + file + "': " + error.what());
+void gather_log_lines(std::function<void(std::function<void()>)> later) {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        if (auto* own = dynamic_cast<LogSink*>(sink.get())) own->gather(later);
     }
+}
+
+Result<void> start_logging(const std::string& level, const std::string& format, const std::string& file) {
+    int fd = STDERR_FILENO;
+    std::error_code not_made;  // then the open fails, and says it better
+    std::filesystem::create_directories(std::filesystem::path(file).parent_path(), not_made);
+    if (!file.empty()) fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, log_mode);
+    if (fd < 0) return fail("cannot write the log '" + file + "': " + std::strerror(errno));
+    auto sink = std::make_shared<LogSink>(fd);
     const bool journal = file.empty() && std::getenv("JOURNAL_STREAM") != nullptr;
     const std::string pattern = format == "json"
                                     ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%j})"
@@ -85,7 +147,6 @@ Result<void> start_logging(const std::string& level, const std::string& format, 
     auto logger = std::make_shared<spdlog::logger>("pmctld", std::move(sink));
     logger->set_formatter(std::move(formatter));
     logger->set_level(spdlog::level::from_str(level == "warn" ? "warning" : level));
-    logger->flush_on(spdlog::level::trace);
     spdlog::set_default_logger(std::move(logger));
     return {};
 }

@@ -1,6 +1,7 @@
 // The supervisor's own log: text or one JSON object a line, to standard error or a file.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "shared/result.hpp"
@@ -10,5 +11,9 @@ namespace pmctl {
 // `level`: trace debug info warn error; `format`: text or json; `file`: "" is standard error. Under journald
 // (JOURNAL_STREAM, systemd.exec(5)) text has no time and no level of its own, but the prefix of sd-daemon(3).
 Result<void> start_logging(const std::string& level, const std::string& format, const std::string& file);
+
+// From now on lines below `error` are written when `later` calls what it is given: at the end of a turn of
+// the loop. Nothing (an empty function): each line at once, as at first.
+void gather_log_lines(std::function<void(std::function<void()>)> later);
 
 }  // namespace pmctl
