@@ -19,7 +19,7 @@ namespace {
 
 constexpr Duration longest_ask = std::chrono::seconds(30);
 // From the end of the connection to that of the process: it has only its store to close.
-constexpr Duration closing_patience = std::chrono::seconds(10);
+constexpr Duration closing_patience = std::chrono::seconds(30);
 
 sigset_t interrupts() {
     sigset_t set;
@@ -171,7 +171,9 @@ Result<int> Attachment::run() {
     }
     session_.print(output_.rest());
     session_.flush();
-    if (owns_ && !failure_) supervisor_.await_end(closing_patience);
+    if (owns_ && !failure_ && !supervisor_.await_end(closing_patience))
+        session_.say("every instance has stopped; the supervisor (pid " + std::to_string(orders_.peer_pid()) +
+                     ") still ends, as it does while its disk is slow");
     if (failure_) return tl::unexpected(*failure_);
     if (interrupts_ > 0) return 0;
     session_.say("the supervisor has ended");

@@ -137,7 +137,7 @@ Commands::Answer Commands::on(const StartRequest& request, bool, Now now) {
         reply.items.push_back({each->name, replica.run ? replica.run->number : 0, note});
         to_start.push_back(each);
     }
-    for (Member* each : to_start) supervisor_.start(*each, now);
+    supervisor_.start(to_start, now);
     return done(std::move(reply));
 }
 
@@ -160,7 +160,7 @@ Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
         if (!each->replica.spec->enabled) return fail("'" + each->name + "' is disabled");
     }
     ActionReply reply = action_reply(*members);
-    for (Member* each : *members) supervisor_.restart(*each, now);
+    supervisor_.restart(*members, now);
     return done(std::move(reply));
 }
 

@@ -38,6 +38,15 @@ struct SpawnFailure {
         false;  // the machine's lack, not the configuration's fault: EAGAIN, ENOMEM, EMFILE, ENFILE
 };
 
+using SpawnOutcome = tl::expected<int, SpawnFailure>;  // the pid
+
+// The end of a run's process, and what else is known of it ("out of memory: ..."), "" usually.
+struct EndedRun {
+    RunNumber run = 0;
+    ExitStatus status;
+    std::string note;
+};
+
 // One check of one run, to be answered by Supervisor::checked exactly once.
 struct CheckRequest {
     RunNumber run = 0;
@@ -107,8 +116,9 @@ class Effects {
     Effects& operator=(const Effects&) = delete;
     virtual ~Effects() = default;
 
-    // Starts a process; its end is reported by Supervisor::exited. The value is its pid.
-    virtual tl::expected<int, SpawnFailure> spawn(const SpawnRequest& request) = 0;
+    // Starts processes, several at a time where there are processors for it; their ends are reported by
+    // Supervisor::exited. One outcome each, in their order.
+    virtual std::vector<SpawnOutcome> spawn(const std::vector<SpawnRequest>& requests) = 0;
     // To the whole process group (and cgroup) of a live run. SIGKILL reaches every process of it.
     virtual void signal(RunNumber run, int signal_number) = 0;
     // The run's process has ended: whatever is left of its group, cgroup and orphans goes too.

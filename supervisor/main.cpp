@@ -200,7 +200,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     keep_only(config, flags.only);
     supervisor.apply(std::move(config), now);
     loop.later([&] { daemon.ready(flags.ready_fd); });
+    gather_log_lines([&loop](Loop::Callback flush) { loop.later(std::move(flush)); });
     loop.run();
+    gather_log_lines({});
     (*effects)->end_orphans();
     spdlog::info("pmctld ends");
     return 0;

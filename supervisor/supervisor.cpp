@@ -12,9 +12,6 @@ namespace pmctl {
 
 namespace {
 
-// Run numbers are promised to the store in blocks, so that a start costs no write of its own for them.
-constexpr RunNumber run_block = 1000;
-
 // What a status row shows and an event may change.
 struct Shown {
     Phase phase;
@@ -57,11 +54,6 @@ Shown shown(const Replica& replica) {
             replica.held_by};
 }
 
-bool is_up(const Member& member) {
-    return (has_live_run(member.replica) && member.replica.run->phase == Phase::Running) ||
-           completed(member.replica);
-}
-
 }  // namespace
 
 Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance inheritance)
@@ -95,6 +87,11 @@ void Supervisor::exited(RunNumber run, const ExitStatus& status, const std::stri
         event.port_stolen = replica.run_spec->process.port.kind == PortWish::Kind::Auto;
     }
     handle(*member, event, now);
+}
+
+void Supervisor::exited(const std::vector<EndedRun>& ends, Now now) {
+    const Turn turn(*this, now);
+    for (const EndedRun& each : ends) exited(each.run, each.status, each.note, now);
 }
 
 void Supervisor::checked(RunNumber run, const CheckResult& result, Now now) {
@@ -199,39 +196,6 @@ void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
     }
 }
 
-std::string Supervisor::gate_of(const Member& member) const {
-    for (const std::string& id : member.replica.spec->policy.depends_on) {
-        const Instance* needed = roster_.find(id);
-        if (needed == nullptr) return "'" + id + "', which is not configured";
-        bool any = false;
-        for (const auto& other : needed->members) {
-            if (other->replica.leaving) continue;
-            any = true;
-            if (is_up(*other)) continue;
-            if (other->replica.wanted == Wanted::Stopped) return "'" + other->name + "', which is stopped";
-            return "'" + other->name + "' to be healthy";
-        }
-        if (!any) return "'" + id + "', which has no replicas";
-    }
-    return "";
-}
-
-void Supervisor::start_soon(Member& member) {
-    if (std::exchange(member.start_due, true)) return;
-    to_start_.push_back(&member);
-}
-
-void Supervisor::try_start(Member& member, Now now) {
-    const Replica& replica = member.replica;
-    member.start_due = false;
-    // An order that came after the decision called it off.
-    const bool asked_for = replica.wanted == Wanted::Running && replica.rest != Rest::AtRest;
-    if (!asked_for || has_live_run(replica)) return;
-    wait_no_longer(member);
-    if (const std::string gate = gate_of(member); !gate.empty()) return handle(member, Blocked{gate}, now);
-    if (find_port(member, now)) spawn(member, now);
-}
-
 void Supervisor::check_run(Member& member) {
     const Replica& replica = member.replica;
     const HealthSettings& health = replica.spec->policy.health;
@@ -247,50 +211,13 @@ void Supervisor::check_run(Member& member) {
     } else if (auto launch = launch_of(member, replica.run->port)) {
         request.path = launch->health_path;
         if (health.kind == HealthKind::Exec) {
-            request.exec = request_of(member, *launch);
-            request.exec->argv = launch->health_command;
+            auto command = std::move(launch->health_command);
+            request.exec = request_of(member, std::move(*launch));
+            request.exec->argv = std::move(command);
             request.exec->listen_port = 0;
         }
     }
     effects_.check(request);
-}
-
-Result<Launch> Supervisor::launch_of(const Member& member, std::uint16_t port) const {
-    return launch(*member.replica.spec, member.replica.number, port, environment_, std::nullopt);
-}
-
-SpawnRequest Supervisor::request_of(const Member& member, const Launch& launch) const {
-    const ProcessSpec& process = member.replica.spec->process;
-    SpawnRequest request;
-    request.log_name = member.log_name;
-    request.argv = launch.argv;
-    request.env = launch.env;
-    request.working_dir = launch.working_dir;
-    request.user = process.user;
-    request.group = process.group_id;
-    request.umask = process.umask;
-    request.limits = process.limits;
-    request.listen_port = process.socket_activation ? member.port : std::uint16_t{0};
-    return request;
-}
-
-void Supervisor::spawn(Member& member, Now now) {
-    const auto launch = launch_of(member, member.port);
-    if (!launch) return handle(member, SpawnFailed{launch.error().message, false}, now);
-    SpawnRequest request = request_of(member, *launch);
-    if (next_run_ >= promised_runs_) {
-        promised_runs_ = next_run_ + run_block;
-        effects_.store({.kind = StoreWrite::Kind::SetNextRun, .number = promised_runs_});
-    }
-    request.run = next_run_++;
-    const auto pid = effects_.spawn(request);
-    if (!pid) return handle(member, SpawnFailed{pid.error().message, pid.error().transient}, now);
-    live_.insert(request.run);
-    roster_.set_run(member, request.run);
-    effects_.store(
-        {.kind = StoreWrite::Kind::RunStarted,
-         .run = {request.run, member.instance->id, member.replica.number, *pid, member.port, now.wall}});
-    handle(member, Spawned{request.run, *pid, member.port}, now);
 }
 
 // What waits for `member` may start, or waits for something else now, or has another outlook.
@@ -348,9 +275,7 @@ void Supervisor::hold_anew(Member& member, Now now) {
 void Supervisor::settle(Now now) {
     for (;;) {
         if (!to_start_.empty()) {
-            Member* member = to_start_.front();
-            to_start_.pop_front();
-            try_start(*member, now);
+            start_some(now);
         } else if (!changed_.empty()) {
             Member* member = changed_.front();
             changed_.pop_front();

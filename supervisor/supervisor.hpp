@@ -6,6 +6,7 @@
 #include <deque>
 #include <exception>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -43,16 +44,18 @@ class Supervisor {
 
     // Reports of the world. One about an earlier run is dropped.
     void exited(RunNumber run, const ExitStatus& status, const std::string& note, Now now);
+    // Those that ended at the same moment are one turn, so that what follows them starts together.
+    void exited(const std::vector<EndedRun>& ends, Now now);
     void checked(RunNumber run, const CheckResult& result, Now now);
     void woke(Now now);
     // Something that belongs to no instance's state: a full disk, a refused peer.
     void note(const std::string& name, const std::string& kind, const std::string& text, Now now);
 
     // Orders. Intentions are stored.
-    void start(Member& member, Now now);
+    void start(const std::vector<Member*>& members, Now now);
     // In reverse order of the dependencies: what depends on another of them stops first.
     void stop(const std::vector<Member*>& members, Now now);
-    void restart(Member& member, Now now);
+    void restart(const std::vector<Member*>& members, Now now);
     void reset(Member& member, Now now);
     void signal(Member& member, int number, Now now);  // of a live run
     void scale(Instance& instance, std::uint32_t replicas, Now now);
@@ -100,16 +103,20 @@ class Supervisor {
     void end_turn(Now now);
     void settle(Now now);
 
-    void start_soon(Member& member);
-    void try_start(Member& member, Now now);
-    void spawn(Member& member, Now now);
     void check_run(Member& member);
-    Result<Launch> launch_of(const Member& member, std::uint16_t port) const;
-    SpawnRequest request_of(const Member& member, const Launch& launch) const;
     void tell_dependents(Member& member, Now now);
     std::string holder_of(const Member& member) const;
     void release_holds(Member& member, Now now);
     void hold_anew(Member& member, Now now);
+
+    // supervisor_starts.cpp
+    void start_soon(Member& member);
+    void start_some(Now now);
+    std::optional<SpawnRequest> try_start(Member& member, Now now);
+    std::optional<SpawnRequest> next_request(Member& member, Now now);
+    void started(Member& member, RunNumber run, const SpawnOutcome& outcome, Now now);
+    Result<Launch> launch_of(const Member& member, std::uint16_t port) const;
+    SpawnRequest request_of(const Member& member, Launch launch) const;
 
     // supervisor_ports.cpp
     bool find_port(Member& member, Now now);

@@ -158,10 +158,12 @@ void Supervisor::remember_intention(const Member& member, Wanted wanted) {
     effects_.store({.kind = StoreWrite::Kind::SetIntention, .intention = {key.first, key.second, wanted}});
 }
 
-void Supervisor::start(Member& member, Now now) {
+void Supervisor::start(const std::vector<Member*>& members, Now now) {
     const Turn turn(*this, now);
-    remember_intention(member, Wanted::Running);
-    handle(member, StartOrder{"started by an operator"}, now);
+    for (Member* member : members) {
+        remember_intention(*member, Wanted::Running);
+        handle(*member, StartOrder{"started by an operator"}, now);
+    }
 }
 
 void Supervisor::stop(const std::vector<Member*>& members, Now now) {
@@ -174,10 +176,12 @@ void Supervisor::stop(const std::vector<Member*>& members, Now now) {
     together_.clear();
 }
 
-void Supervisor::restart(Member& member, Now now) {
+void Supervisor::restart(const std::vector<Member*>& members, Now now) {
     const Turn turn(*this, now);
-    remember_intention(member, Wanted::Running);
-    handle(member, RestartOrder{}, now);
+    for (Member* member : members) {
+        remember_intention(*member, Wanted::Running);
+        handle(*member, RestartOrder{}, now);
+    }
 }
 
 void Supervisor::reset(Member& member, Now now) {

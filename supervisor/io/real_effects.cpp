@@ -44,9 +44,9 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
     self->descriptors_for_runs_ = limit - std::min(descriptors_kept, limit / 3);
 
     // First what copies the low descriptors, then what uses many.
-    auto spawner = Spawner::make(file_limit, self->state_dir_);
-    if (!spawner) return tl::unexpected(spawner.error());
-    self->spawner_ = std::make_unique<Spawner>(std::move(*spawner));
+    auto crew = SpawnCrew::make(file_limit, self->state_dir_);
+    if (!crew) return tl::unexpected(crew.error());
+    self->crew_ = std::move(*crew);
     auto processes = ProcessTable::make(
         loop, self->state_dir_, [self](RunNumber run, ExitStatus status) { self->ended(run, status); });
     if (!processes) return tl::unexpected(processes.error());
@@ -69,7 +69,7 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
         self->supervisor_->checked(run, result, Loop::now());
     };
     self->probes_ = std::make_unique<Probes>(loop, report);
-    auto exec_checks = ExecChecks::make(loop, *self->spawner_, *self->processes_, report);
+    auto exec_checks = ExecChecks::make(loop, self->crew_->own(), *self->processes_, report);
     if (!exec_checks) return tl::unexpected(exec_checks.error());
     self->exec_checks_ = std::move(*exec_checks);
 
@@ -97,52 +97,71 @@ void RealEffects::trouble(const std::string& name, const std::string& kind, cons
 }
 
 // A run takes none that the control socket, the checks and the store will need. The kernel gives out the
-// lowest number that is free, so one that is taken for a moment tells how many are in use.
-bool RealEffects::has_descriptors_for_run() const {
+// lowest number that is free, so one that is taken for a moment tells how many are in use. `others`: starts
+// that are prepared, and still want their pidfd and log file.
+bool RealEffects::has_descriptors_for_run(std::size_t others) const {
     const int lowest = ::fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 0);
     if (lowest < 0) return false;
     ::close(lowest);
-    return lowest + descriptors_a_run <= descriptors_for_runs_;
+    return lowest + descriptors_a_run + 2 * static_cast<int>(others) <= descriptors_for_runs_;
 }
 
-tl::expected<int, SpawnFailure> RealEffects::spawn(const SpawnRequest& request) {
-    const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
-    if (!has_descriptors_for_run()) {
-        return lack({ErrorKind::Failed,
-                     "Too many open files: the limit leaves no descriptors for another run "
-                     "(LimitNOFILE= or `ulimit -Hn`)"});
+// What a start needs beside its process: streams, listening socket, cgroup.
+Result<RealEffects::Preparation> RealEffects::prepare(const SpawnRequest& request, std::size_t others) {
+    if (!has_descriptors_for_run(others)) {
+        return fail(
+            "Too many open files: the limit leaves no descriptors for another run "
+            "(LimitNOFILE= or `ulimit -Hn`)");
     }
     const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
-    if (!ends) return lack(ends.error());
-    SpawnFds fds{ends->out, ends->err, {}};
-    std::unique_ptr<RunCgroup> cgroup;
-    tl::expected<Child, SpawnFailure> child = tl::unexpected(SpawnFailure{});
-    const auto prepared = [&]() -> Result<void> {
-        if (request.listen_port != 0) {
-            const auto socket = listeners_.open(request.listen_port);
-            if (!socket) return tl::unexpected(socket.error());
-            fds.listen_fds.push_back(*socket);
-        }
-        if (cgroups_ && wants_cgroup(request.limits)) {
-            auto group = cgroups_->make(request.log_name, request.run, request.limits);
-            if (!group) return tl::unexpected(group.error());
-            cgroup = std::make_unique<RunCgroup>(std::move(*group));
-        }
-        return {};
-    }();
-    if (prepared) child = spawner_->spawn(request, fds, cgroup ? cgroup->fd() : -1);
-    ::close(ends->out);
-    ::close(ends->err);
-    if (!prepared) return lack(prepared.error());
-    if (!child) {
-        if (cgroup) cgroup->remove();
-        return tl::unexpected(child.error());
+    if (!ends) return tl::unexpected(ends.error());
+    Preparation made{{ends->out, ends->err, {}}, nullptr};
+    if (request.listen_port != 0) {
+        const auto socket = listeners_.open(request.listen_port);
+        if (!socket) return tl::unexpected(socket.error());
+        made.fds.listen_fds.push_back(*socket);
     }
-    const int pid = child->pid;
-    if (auto added = processes_->add(request.run, *child, std::move(cgroup)); !added)
-        return lack(added.error());
-    log_names_[request.run] = request.log_name;
-    return pid;
+    if (cgroups_ && wants_cgroup(request.limits)) {
+        auto group = cgroups_->make(request.log_name, request.run, request.limits);
+        if (!group) return tl::unexpected(group.error());
+        made.cgroup = std::make_unique<RunCgroup>(std::move(*group));
+    }
+    return made;
+}
+
+std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& requests) {
+    const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
+    std::vector<SpawnOutcome> outcomes(requests.size());
+    std::vector<SpawnJob> jobs;
+    std::vector<std::unique_ptr<RunCgroup>> cgroups;
+    std::vector<std::size_t> places;  // of each job among the requests
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+        auto prepared = prepare(requests[i], jobs.size());
+        if (!prepared) {
+            outcomes[i] = lack(prepared.error());
+            continue;
+        }
+        jobs.push_back(
+            {&requests[i], std::move(prepared->fds), prepared->cgroup ? prepared->cgroup->fd() : -1});
+        cgroups.push_back(std::move(prepared->cgroup));
+        places.push_back(i);
+    }
+    crew_->spawn(jobs);
+    for (std::size_t job = 0; job < jobs.size(); ++job) {
+        const SpawnRequest& request = *jobs[job].request;
+        SpawnOutcome& outcome = outcomes[places[job]];
+        const auto& child = jobs[job].outcome;
+        if (!child) {
+            if (cgroups[job]) cgroups[job]->remove();
+            outcome = tl::unexpected(child.error());
+        } else if (auto added = processes_->add(request.run, *child, std::move(cgroups[job])); !added) {
+            outcome = lack(added.error());
+        } else {
+            log_names_[request.run] = request.log_name;
+            outcome = child->pid;
+        }
+    }
+    return outcomes;
 }
 
 void RealEffects::ended(RunNumber run, const ExitStatus& status) {
@@ -153,7 +172,8 @@ void RealEffects::ended(RunNumber run, const ExitStatus& status) {
     }
     const std::string note =
         processes_->ran_out_of_memory(run) ? "out of memory: limits.memory was reached" : "";
-    supervisor_->exited(run, status, note, Loop::now());
+    if (ended_.empty()) loop_.later([this] { supervisor_->exited(std::exchange(ended_, {}), Loop::now()); });
+    ended_.push_back({run, status, note});
 }
 
 void RealEffects::signal(RunNumber run, int signal_number) {

@@ -19,7 +19,7 @@
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/probes.hpp"
 #include "supervisor/io/process_table.hpp"
-#include "supervisor/io/spawn.hpp"
+#include "supervisor/io/spawn_crew.hpp"
 #include "supervisor/io/state_store.hpp"
 
 namespace pmctl {
@@ -47,7 +47,7 @@ class RealEffects final : public Effects {
     // Why memory, cpu and tasks limits are not in force; "" where they are.
     const std::string& no_cgroups_because() const { return no_cgroups_; }
 
-    tl::expected<int, SpawnFailure> spawn(const SpawnRequest& request) override;
+    std::vector<SpawnOutcome> spawn(const std::vector<SpawnRequest>& requests) override;
     void signal(RunNumber run, int signal_number) override;
     void clean_up(RunNumber run) override;
     void check(const CheckRequest& request) override;
@@ -73,7 +73,13 @@ class RealEffects final : public Effects {
   private:
     RealEffects(Loop& loop, const Config& config, Surroundings surroundings);
 
-    bool has_descriptors_for_run() const;
+    struct Preparation {
+        SpawnFds fds;
+        std::unique_ptr<RunCgroup> cgroup;
+    };
+
+    bool has_descriptors_for_run(std::size_t others) const;
+    Result<Preparation> prepare(const SpawnRequest& request, std::size_t others);
     void ended(RunNumber run, const ExitStatus& status);
     void trouble(const std::string& name, const std::string& kind, const std::string& text);
 
@@ -84,7 +90,7 @@ class RealEffects final : public Effects {
     Supervisor* supervisor_ = nullptr;
     Hooks hooks_;
     std::unique_ptr<StateStore> store_;
-    std::unique_ptr<Spawner> spawner_;
+    std::unique_ptr<SpawnCrew> crew_;
     std::unique_ptr<ProcessTable> processes_;
     std::unique_ptr<Cgroups> cgroups_;
     std::string no_cgroups_;
@@ -94,6 +100,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<ExecChecks> exec_checks_;
     std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
     std::unordered_map<std::string, LogSettings> log_settings_;
+    std::vector<EndedRun> ended_;  // in this turn of the loop
     std::mt19937_64 random_;
     int descriptors_for_runs_ = 0;
     bool publish_asked_ = false;

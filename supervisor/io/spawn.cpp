@@ -89,12 +89,14 @@ Spawner::Spawner(rlimit file_limit, std::string scope) : file_limit_(file_limit)
     int score = 0;
     std::ifstream("/proc/self/oom_score_adj") >> score;
     reset_oom_score_ = score < 0;
+    dumpable_ = ::prctl(PR_GET_DUMPABLE) == 1;
 }
 
 Spawner::Spawner(Spawner&& other) noexcept
     : file_limit_(other.file_limit_),
       scope_(std::move(other.scope_)),
       reset_oom_score_(other.reset_oom_score_),
+      dumpable_(other.dumpable_),
       own_env_(std::move(other.own_env_)),
       identities_(std::move(other.identities_)),
       changed_signals_(other.changed_signals_),
@@ -256,8 +258,6 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
         clear_slots(fds);
         return refuse(fmt::format("descriptors of the new process: {}", std::strerror(error)), error);
     }
-    // A child that changes its user marks the memory that it shares as not to be dumped (prctl(2)).
-    const bool dumpable = plan.set_uid && ::prctl(PR_GET_DUMPABLE) == 1;
     Child child;
     int clone_error = 0;
     {
@@ -266,7 +266,8 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
                                 cgroup_fd, child.pidfd);
         clone_error = errno;
     }
-    if (dumpable) ::prctl(PR_SET_DUMPABLE, 1);
+    // A child that changes its user marks the memory that it shares as not to be dumped (prctl(2)).
+    if (plan.set_uid && dumpable_) ::prctl(PR_SET_DUMPABLE, 1);
     clear_slots(fds);
 
     if (child.pid < 0) {

@@ -45,7 +45,8 @@ class Spawner {
     // Returns when the program has been executed. `cgroup_fd`: the folder of the cgroup that the child is
     // born into, or -1. Adds to request.env: PMCTL_RUN, LISTEN_*, and HOME, USER, LOGNAME and SHELL of a
     // `user` where the environment has none but the supervisor's own. The child has its own session, a signal
-    // mask and dispositions as after boot, and no descriptor but those given.
+    // mask and dispositions as after boot, and no descriptor but those given. Several Spawners may work at a
+    // time, each on a thread of its own.
     tl::expected<Child, SpawnFailure> spawn(const SpawnRequest& request, const SpawnFds& fds,
                                             int cgroup_fd = -1);
 
@@ -63,6 +64,7 @@ class Spawner {
     rlimit file_limit_;
     std::string scope_;
     bool reset_oom_score_ = false;
+    bool dumpable_ = false;  // the supervisor's memory, before any start
     std::map<std::string, std::string, std::less<>> own_env_;
     Identities identities_;
     std::optional<std::uint64_t> changed_signals_;  // whose disposition is not the default

@@ -206,7 +206,7 @@ TEST_CASE("who held a stop and is started again holds it no longer") {
     CHECK_FALSE(world.member("c-db").replica.held_by.empty());
     taken(world);
     SUBCASE("by an operator") {
-        world.supervisor().start(world.member("b-api"), world.now());
+        world.supervisor().start({&world.member("b-api")}, world.now());
         CHECK(taken(world) == Order{"SIGTERM c-db"});
     }
     SUBCASE("by a reload that takes the dependency away") {

@@ -92,7 +92,12 @@ class FakeEffects final : public Effects {
         if (keeps_records) order.push_back(what);
     }
 
-    tl::expected<int, SpawnFailure> spawn(const SpawnRequest& request) override {
+    std::vector<SpawnOutcome> spawn(const std::vector<SpawnRequest>& requests) override {
+        std::vector<SpawnOutcome> outcomes;
+        for (const SpawnRequest& each : requests) outcomes.push_back(spawn_one(each));
+        return outcomes;
+    }
+    SpawnOutcome spawn_one(const SpawnRequest& request) {
         const Behaviour& how = of(request.log_name);
         spawns[request.log_name].push_back(keeps_records ? request : SpawnRequest{});
         if (how.spawn_fails) return tl::unexpected(*how.spawn_fails);
