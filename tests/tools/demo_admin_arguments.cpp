@@ -120,11 +120,9 @@ Result<DemoOrder> parse_demo_arguments(int argc, char** argv) {
         "pmctl-demo-admin"};
     app.set_help_flag("-h,--help", "Print this help");
     app.require_subcommand(1);
-    app.fallthrough();
-    app.set_version_flag("-V", std::string("pmctl-demo-admin ") + PMCTL_VERSION, "Print the version");
+    app.set_version_flag("-V,--version", std::string("pmctl-demo-admin ") + PMCTL_VERSION,
+                         "Print the version");
     DemoOrder order;
-    app.add_option("--db", order.db, "The database (default: $DEMO_ADMIN_DB, ./demo-admin.db)")
-        ->type_name("FILE");
 
     ServeOptions serve;
     Texts texts;
@@ -155,6 +153,13 @@ Result<DemoOrder> parse_demo_arguments(int argc, char** argv) {
     faulty->footer(describe_faults());
     CLI::App* resets =
         app.add_subcommand("reset-events", "Begin again with event 1, as a database that was put up anew");
+
+    // Before the command and after it.
+    std::vector<CLI::App*> all = {&app, serves, adds, sets, removes, lists, faulty, resets};
+    for (CLI::App* one : all) {
+        one->add_option("--db", order.db, "The database (default: $DEMO_ADMIN_DB, ./demo-admin.db)")
+            ->type_name("FILE");
+    }
 
     try {
         app.parse(argc, argv);
