@@ -32,7 +32,7 @@ using PlainStream = beast::tcp_stream;
 using TlsStream = beast::ssl_stream<beast::tcp_stream>;
 
 constexpr std::uint32_t max_header_bytes = 16 * 1024;
-constexpr std::uint64_t max_body_bytes = 64 * 1024;  // of a request: none is wanted
+constexpr std::uint64_t max_body_bytes = std::uint64_t{64} * 1024;  // of a request: none is wanted
 constexpr auto handshake_longest = std::chrono::seconds(10);
 constexpr auto idle_longest = std::chrono::minutes(5);    // between two requests
 constexpr auto write_longest = std::chrono::seconds(30);  // without a byte taken
