@@ -45,8 +45,9 @@ Result<DemoFaults> parse_faults(std::string_view list) {
         } else {
             std::string all = "delay=TIME";
             for (const Word& one : words) all += ", " + std::string(one.name);
-            return fail(ErrorKind::Invalid, "'" + std::string(word) + "' is no fault; there are " + all +
-                                                ", several separated by commas, and 'none'");
+            std::string message = "'";
+            message.append(word).append("' is no fault; there are ").append(all);
+            return fail(ErrorKind::Invalid, message + ", several separated by commas, and 'none'");
         }
         if (comma == std::string_view::npos) return faults;
         list.remove_prefix(comma + 1);
