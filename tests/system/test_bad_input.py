@@ -1,6 +1,7 @@
 """What goes wrong around pmctl: each has a clear message, an exit status, and nothing lost."""
 
 import os
+import resource
 import socket
 import subprocess
 
@@ -185,6 +186,37 @@ class BadInput(SystemTest):
             check=False,
         )
         self.assertEqual(done.returncode, 7, done.stderr)
+
+    def test_a_refused_fork_is_named_and_tried_again(self):
+        if os.getuid() != 0:
+            self.skipTest("being another user takes root")
+        world = self.world(
+            """[instances.web]
+health.kind = "none"
+autostart = false
+command = ["/bin/sleep", "1000"]
+restart.backoff_initial = "50ms"
+"""
+        )
+        user = 50_000 + os.getpid() % 10_000  # of whom nothing else runs: the limit counts a user's processes
+        os.chown(world.folder, user, user)
+        world.start(user=user)
+        threads = len(os.listdir(f"/proc/{world.process.pid}/task"))
+        world.stop()
+        _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+        world.start(
+            user=user, preexec=lambda: resource.setrlimit(resource.RLIMIT_NPROC, (threads, hard))
+        )
+        world.ctl("start", "web", "--no-wait")
+        row = world.until(lambda: self.failed(world), "a refused start")
+        self.assertIn("the limit on the number of processes is reached", row["reason"])
+        lift = ["prlimit", f"--pid={world.process.pid}", f"--nproc={threads + 10}:"]
+        subprocess.run(lift, user=user, group=0, check=True)
+        world.until_state("web", "Running")
+
+    def failed(self, world):
+        row = world.row("web")
+        return row if "clone" in row["reason"] else None
 
 
 if __name__ == "__main__":
