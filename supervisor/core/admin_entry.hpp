@@ -29,14 +29,6 @@ struct AdminEntry {
     bool operator==(const AdminEntry&) const = default;
 };
 
-// An entry, or a field of one, that does not count, and why.
-struct AdminOmission {
-    std::string id;
-    std::string reason;
-
-    bool operator==(const AdminOmission&) const = default;
-};
-
 // One complete and valid answer to GET /api/applications.
 struct AdminAnswer {
     std::vector<AdminEntry> entries;  // sorted by id, each id once

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@ namespace pmctl {
 enum class HealthKind { Http, Tcp, Exec, None };
 enum class RestartMode { Always, OnFailure, Never };
 enum class UpdateStrategy { Rolling, Recreate };
+enum class MassRemoval { Confirm, Obey };
 
 // What `port` says: "auto", "none" or a number.
 struct PortWish {
@@ -54,6 +56,8 @@ struct ProcessSpec {
     LimitSettings limits;
     std::string version;  // VERSION and DB_NAME come from the admin service alone
     std::string db_name;
+    // With pass_internal_secret: another one when INTERNAL_SECRET is, and of no other meaning.
+    std::uint64_t secret_mark = 0;
 
     bool operator==(const ProcessSpec&) const = default;
 };
@@ -118,11 +122,16 @@ struct Policy {
     bool operator==(const Policy&) const = default;
 };
 
+// In place of an index into Config::files: the admin service said it.
+constexpr std::uint32_t admin_file = std::numeric_limits<std::uint32_t>::max();
+
 // Where the value of one key was said. Keys that are not listed have their default.
 struct FieldSource {
     std::string key;         // "health.interval", "env.KEY"
-    std::uint32_t file = 0;  // index into Config::files
-    std::uint32_t line = 0;  // from 1
+    std::uint32_t file = 0;  // index into Config::files, or admin_file
+    std::uint32_t line = 0;  // from 1; of the admin service 0: InstanceSpec::admin_event has its event
+
+    bool operator==(const FieldSource&) const = default;
 };
 
 // Of one instance: more than a machine of today has use for, and a typo's bound.
@@ -130,11 +139,20 @@ constexpr std::uint32_t max_replicas = 1000;
 
 enum class Origin { Static, Admin, Both };
 
+// An entry of the admin service, or a field of one, that does not count, and why.
+struct AdminOmission {
+    std::string id;
+    std::string reason;
+
+    bool operator==(const AdminOmission&) const = default;
+};
+
 // One configured instance, complete: every key has its value. Shared by its replicas, never changed.
 struct InstanceSpec {
     std::string id;
     std::string app;  // application id; "" without a template
     Origin origin = Origin::Static;
+    std::uint64_t admin_event = 0;  // with which the admin service's entry came in this form; 0: not known
     bool enabled = true;
     std::uint32_t replicas = 1;
     ProcessSpec process;
@@ -142,6 +160,8 @@ struct InstanceSpec {
     std::vector<std::string> hostnames;  // lower case, no final dot: the routes of this instance
     std::string env_file;              // absolute; "": none. What was read from it is process.env_file_values
     std::vector<FieldSource> sources;  // sorted by key; not part of what is compared at a reload
+
+    bool operator==(const InstanceSpec&) const = default;
 };
 using SpecPtr = std::shared_ptr<const InstanceSpec>;
 
@@ -174,6 +194,7 @@ struct AdminSettings {
     Duration poll_interval = std::chrono::seconds(5);
     Duration long_poll = std::chrono::seconds(50);
     std::vector<std::string> allow = {"hostname", "env", "replicas", "enabled", "version"};
+    MassRemoval mass_removal = MassRemoval::Confirm;
 
     bool operator==(const AdminSettings&) const = default;
 };
@@ -183,6 +204,9 @@ struct HttpSettings {
 
     bool operator==(const HttpSettings&) const = default;
 };
+
+// What the files said, for the admin service's next answer: static_part.hpp.
+struct StaticPart;
 
 // A whole configuration that has passed every check.
 struct Config {
@@ -194,6 +218,11 @@ struct Config {
     HttpSettings http;
     std::vector<SpecPtr> instances;    // sorted by id
     std::vector<FieldSource> sources;  // of "supervisor.log_level" …, sorted by key
+
+    // With [admin] alone:
+    std::string admin_secret;             // never to be shown, logged or put on a command line
+    std::vector<AdminOmission> left_out;  // of the admin service's entries, sorted by id
+    std::shared_ptr<const StaticPart> static_part;
 };
 
 }  // namespace pmctl
