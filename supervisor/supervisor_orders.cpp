@@ -37,6 +37,8 @@ std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
     const bool other_range = ports_.range() != config.ports;
     ports_.set_range(config.ports);
     config_ = std::move(config);
+    // It may have been named since the start, and no child is to see it.
+    if (config_.admin) environment_.erase(config_.admin->secret_env);
     roster_.link_dependents();
     for (const PlanEntry& entry : plan) place(entry);
     for (auto& [id, instance] : roster_.instances()) roster_.rename_members(instance);

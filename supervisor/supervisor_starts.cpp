@@ -79,7 +79,9 @@ std::optional<SpawnRequest> Supervisor::try_start(Member& member, Now now) {
 }
 
 Result<Launch> Supervisor::launch_of(const Member& member, std::uint16_t port) const {
-    return launch(*member.replica.spec, member.replica.number, port, environment_, std::nullopt);
+    const std::string& secret = config_.admin_secret;
+    return launch(*member.replica.spec, member.replica.number, port, environment_,
+                  secret.empty() ? std::nullopt : std::optional(secret));
 }
 
 SpawnRequest Supervisor::request_of(const Member& member, Launch launch) const {

@@ -78,6 +78,13 @@ void check_policy(const MergedInstance& instance, ProblemList& problems) {
                      "'on_demand' needs a 'hostname', for it is a query for that which starts it");
 }
 
+void check_secret(const MergedInstance& instance, const CheckedConfig& config, ProblemList& problems) {
+    // An [admin] may be in the file that could not be parsed.
+    if (!instance.spec->process.pass_internal_secret || config.has_admin || !config.complete) return;
+    problems.add(instance, "pass_internal_secret",
+                 "'pass_internal_secret' is true, and there is no [admin] whose secret could be passed");
+}
+
 // Every `${NAME}` has to have a value: a start is tried on paper.
 void check_expansion(const MergedInstance& instance, const CheckedConfig& config, ProblemList& problems) {
     const InstanceSpec& spec = *instance.spec;
@@ -107,6 +114,7 @@ void check_instance(const MergedInstance& instance, const CheckedConfig& config,
     check_command(instance, config, problems);
     check_port(instance, problems);
     check_policy(instance, problems);
+    check_secret(instance, config, problems);
     if (config.env_complete) check_expansion(instance, config, problems);
 }
 

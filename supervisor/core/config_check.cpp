@@ -8,6 +8,7 @@
 #include "shared/nearest.hpp"
 #include "shared/time.hpp"
 #include "supervisor/core/check_instance.hpp"
+#include "supervisor/core/names.hpp"
 #include "supervisor/core/order.hpp"
 #include "supervisor/core/problem_list.hpp"
 
@@ -17,6 +18,18 @@ namespace {
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
     const std::string near = nearest(word, candidates);
     return near.empty() ? "" : "; did you mean '" + near + "'?";
+}
+
+// Plain http to another machine. Names under "localhost" never leave this one: RFC 6761, section 6.3.
+bool travels_in_clear(std::string_view url) {
+    constexpr std::string_view scheme = "http://";
+    if (!url.starts_with(scheme)) return false;
+    url.remove_prefix(scheme.size());
+    if (url.starts_with("[::1]")) return false;
+    const std::string host = hostname_of(url.substr(0, url.find_first_of("/:"))).value_or("");
+    const bool is_loopback_v4 =
+        host.starts_with("127.") && host.find_first_not_of("0123456789.") == std::string::npos;
+    return host != "localhost" && !host.ends_with(".localhost") && !is_loopback_v4;
 }
 
 class WholeCheck {
@@ -52,13 +65,8 @@ class WholeCheck {
                 each, "depends_on",
                 "'depends_on' names '" + id + "', and there is no such instance" + did_you_mean(id, ids_));
         }
-        const auto colon = spec.id.rfind(':');
-        if (colon == std::string::npos) return;
-        const std::string_view digits = std::string_view(spec.id).substr(colon + 1);
-        const bool is_number = !digits.empty() && std::all_of(digits.begin(), digits.end(),
-                                                              [](char c) { return c >= '0' && c <= '9'; });
-        const std::string other = spec.id.substr(0, colon);
-        if (is_number && is_instance(other))
+        const std::string other(replica_stem(spec.id));
+        if (!other.empty() && is_instance(other))
             problems_.add_at(each.blocks.back()->at, "'" + spec.id + "' is the name of a replica of '" +
                                                          other + "'; give one of them another id");
     }
@@ -136,26 +144,40 @@ class WholeCheck {
         if (admin_has("admin.secret_file") == admin_has("admin.secret_env"))
             problems_.add_global("admin.secret_file",
                                  "[admin] needs either 'secret_file' or 'secret_env', and not both");
+        if (travels_in_clear(admin.url) && !admin.insecure)
+            problems_.add_global(
+                "admin.url",
+                "'admin.url' is plain http to another machine, where everybody on the way could read the "
+                "secret; use https, or set insecure = true in [admin] where the way is safe");
         if (!admin.instance.empty() && config_.complete) {
             const auto at = std::lower_bound(
                 config_.instances->begin(), config_.instances->end(), admin.instance,
                 [](const MergedInstance& each, const std::string& id) { return each.spec->id < id; });
             if (at == config_.instances->end() || at->spec->id != admin.instance)
-                problems_.add_global("admin.instance", "'admin.instance' is '" + admin.instance +
-                                                           "', and there is no such instance" +
-                                                           did_you_mean(admin.instance, ids_));
+                problems_.add_global(
+                    "admin.instance",
+                    "'admin.instance' is '" + admin.instance + "', and " +
+                        (config_.index->instance(admin.instance).empty()
+                             ? "there is no such instance in any file" + did_you_mean(admin.instance, ids_)
+                             : "files give it neither 'app' nor 'command', as only the "
+                               "service itself could"));
             else if (at->spec->process.port.kind == PortWish::Kind::None)
                 problems_.add_global("admin.instance", "'admin.instance' is '" + admin.instance +
                                                            "', which has port = \"none\"");
         }
-        std::vector<std::string> keys = {"version"};
-        for (const Setting& setting : instance_settings()) keys.emplace_back(setting.key);
+        std::vector<std::string> keys;
+        for (const Setting& setting : service_settings()) keys.emplace_back(setting.key);
+        for (const Setting& setting : instance_settings()) {
+            keys.emplace_back(setting.key);
+            const std::string table = keys.back().substr(0, keys.back().find('.'));
+            if (std::find(keys.begin(), keys.end(), table) == keys.end()) keys.push_back(table);
+        }
         for (const std::string& key : admin.allow) {
             if (std::find(keys.begin(), keys.end(), key) == keys.end())
-                problems_.add_global("admin.allow",
-                                     "'admin.allow' names '" + key +
-                                         "'; allowed are \"version\" and the keys of an instance" +
-                                         did_you_mean(key, keys));
+                problems_.add_global(
+                    "admin.allow", "'admin.allow' names '" + key +
+                                       "'; allowed are \"version\", the keys of an instance and its tables" +
+                                       did_you_mean(key, keys));
         }
     }
 
@@ -169,10 +191,7 @@ class WholeCheck {
                                                         std::to_string(max_socket_path_bytes));
             return;
         }
-        const auto colon = listen.rfind(':');
-        if (colon == std::string::npos) return;
-        std::uint16_t port = 0;
-        std::from_chars(listen.data() + colon + 1, listen.data() + listen.size(), port);
+        const std::uint16_t port = listen_port(listen);
         const auto claimed = ports_.find(port);
         if (claimed != ports_.end())
             problems_.add(
@@ -188,6 +207,14 @@ class WholeCheck {
 };
 
 }  // namespace
+
+std::uint16_t listen_port(std::string_view listen) {
+    const auto colon = listen.rfind(':');
+    std::uint16_t port = 0;
+    if (!listen.starts_with("unix:") && colon != std::string_view::npos)
+        std::from_chars(listen.data() + colon + 1, listen.data() + listen.size(), port);
+    return port;
+}
 
 std::vector<Problem> check_config(const CheckedConfig& config) {
     ProblemList problems(*config.index);

@@ -2,6 +2,8 @@
 // that contradict each other. Types and single values were config_parse's.
 #pragma once
 
+#include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "supervisor/core/config_layers.hpp"
@@ -20,6 +22,9 @@ struct CheckedConfig {
     bool env_complete =
         true;  // false: an env_file could not be read, so that an unset ${NAME} proves nothing
 };
+
+// Of [http] listen; 0 for a socket in the file system and for none.
+std::uint16_t listen_port(std::string_view listen);
 
 // All problems; each with the place of the value that is to blame, or of the block where it is missing. A
 // fault in a template is told once, with the first instance that shows it.

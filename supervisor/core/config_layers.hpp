@@ -27,11 +27,12 @@ struct Field {
     bool valid = true;  // false: a problem is known, the value does not count
 };
 
-// [defaults], one [apps.NAME] or one [instances.ID].
+// [defaults], one [apps.NAME], one [instances.ID], or one entry of the admin service.
 struct Block {
     std::string name;  // NAME or ID
-    Position at;
+    Position at;       // of an entry: in admin_file, line 0
     std::vector<Field> fields;
+    std::uint64_t event = 0;  // of an entry: the one with which it came, 0 where that is not known
 };
 
 struct Include {

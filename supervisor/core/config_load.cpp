@@ -3,10 +3,12 @@
 #include <algorithm>
 
 #include "shared/control_path.hpp"
+#include "supervisor/core/admin_merge.hpp"
 #include "supervisor/core/config_check.hpp"
 #include "supervisor/core/config_merge.hpp"
 #include "supervisor/core/env_file.hpp"
 #include "supervisor/core/launch.hpp"
+#include "supervisor/core/static_part.hpp"
 
 namespace pmctl {
 namespace {
@@ -81,40 +83,48 @@ std::map<std::string, Position> env_files_of(const std::vector<ParsedFile>& file
 
 LoadedConfig build_config(std::vector<ParsedFile> files,
                           const std::map<std::string, Result<std::string>>& env_files,
-                          std::vector<Problem> problems, const Surroundings& surroundings) {
+                          std::vector<Problem> problems, const Surroundings& surroundings,
+                          const AdminFiles& admin_files, const std::vector<AdminEntry>& entries) {
     const auto named_files = env_files_of(files);
     bool complete = problems.empty();
-    std::vector<Layer> layers;
+    auto part = std::make_shared<StaticPart>();
+    std::vector<Layer>& layers = part->layers;
     layers.reserve(files.size());
     for (ParsedFile& file : files) {
         complete = complete && file.complete;
         problems.insert(problems.end(), file.problems.begin(), file.problems.end());
         layers.push_back(std::move(file.layer));
     }
-    const EnvFiles env = read_env_files(named_files, env_files, layers, problems);
-    const bool env_complete = env.size() == named_files.size();
+    part->env_files = read_env_files(named_files, env_files, layers, problems);
+    const bool env_complete = part->env_files.size() == named_files.size();
 
     const bool has_admin =
         std::any_of(layers.begin(), layers.end(), [](const Layer& layer) { return layer.admin.has_value(); });
     MergedGlobals globals = merge_globals(layers);
     fill_folders(globals.settings.supervisor, layers.front().path, surroundings);
     const LayerIndex index(layers);
-    Merger merger(index, env);
+    const std::optional<AdminSettings> admin =
+        has_admin ? std::optional(globals.settings.admin) : std::nullopt;
+    part->environment = child_environment(surroundings.environment, admin);
+    ProblemList outside(index);
+    const std::string secret =
+        admin ? check_admin_files(*admin, admin_files, surroundings.environment, outside) : "";
+
+    const StaticInstances provider(index);
+    Merger merger(index, part->env_files);
     std::vector<MergedInstance> instances;
-    for (const std::string& id : index.instance_ids()) {
-        MergedInstance merged = merger.instance(id);
+    for (const std::string& id : provider.ids()) {
+        MergedInstance merged = merger.instance(id, provider);
+        mark_secret(*merged.spec, secret);
         // With an admin service it may be an override of an instance that the service has yet to name.
         const bool is_override =
             has_admin && merged.spec->app.empty() && merged.spec->process.command.empty();
         if (!is_override) instances.push_back(std::move(merged));
     }
-    const std::optional<AdminSettings> admin =
-        has_admin ? std::optional(globals.settings.admin) : std::nullopt;
-    const Environment inherited = child_environment(surroundings.environment, admin);
-    auto found =
-        check_config({&index, &instances, &globals.settings, &inherited, has_admin, complete, env_complete});
-    problems.insert(problems.end(), std::make_move_iterator(found.begin()),
-                    std::make_move_iterator(found.end()));
+    for (auto& found :
+         {outside.take(), check_config({&index, &instances, &globals.settings, &part->environment, has_admin,
+                                        complete, env_complete})})
+        problems.insert(problems.end(), found.begin(), found.end());
 
     LoadedConfig loaded;
     if (!problems.empty()) {
@@ -132,6 +142,21 @@ LoadedConfig build_config(std::vector<ParsedFile> files,
     config.sources = std::move(globals.sources);
     config.instances.reserve(instances.size());
     for (MergedInstance& each : instances) config.instances.push_back(std::move(each.spec));
+    if (!has_admin) return loaded;
+    config.admin_secret = secret;
+    part->instances = config.instances;
+    config.static_part = std::move(part);
+    return entries.empty() ? std::move(loaded) : with_admin(config, entries);
+}
+
+LoadedConfig with_admin(const Config& config, const std::vector<AdminEntry>& entries) {
+    LoadedConfig loaded;
+    Config& same = loaded.config.emplace(config);
+    if (!config.static_part) return loaded;
+    AdminMerge merge = merge_admin(config, entries);
+    same.instances = std::move(merge.instances);
+    same.left_out = merge.left_out;
+    loaded.left_out = std::move(merge.left_out);
     return loaded;
 }
 

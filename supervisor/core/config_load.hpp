@@ -9,6 +9,7 @@
 
 #include "shared/result.hpp"
 #include "supervisor/core/admin_entry.hpp"
+#include "supervisor/core/admin_files.hpp"
 #include "supervisor/core/config.hpp"
 #include "supervisor/core/config_parse.hpp"
 #include "supervisor/core/problem.hpp"
@@ -29,28 +30,16 @@ struct LoadedConfig {
     std::vector<AdminOmission> left_out;
 };
 
-// The files that [admin] names, absolute; "" where it names none.
-struct AdminPaths {
-    std::string secret_file;
-    std::string ca_file;
-};
-// What reading them came to.
-struct AdminFiles {
-    std::optional<Result<std::string>> secret;  // as read_secret_file has it; absent: not tried
-    std::string ca_fault;                       // why ca_file cannot be read; ""
-};
-AdminPaths admin_paths_of(const std::vector<ParsedFile>& files);
-
 // The env_files that the layers name, each path once, with the first place that names it.
 std::map<std::string, Position> env_files_of(const std::vector<ParsedFile>& files);
 
 // `files`: the main one first, then the included ones in their order. `env_files`: path → text, or why it
-// could not be read. `problems`: what reading found already. `admin`: the entries in force; they have no
-// problems, but what with_admin leaves out.
+// could not be read. `problems`: what reading found already. `admin_files`: what [admin] names.
+// `entries`: those of the admin service; what is wrong with one is no problem, but leaves it out.
 LoadedConfig build_config(std::vector<ParsedFile> files,
                           const std::map<std::string, Result<std::string>>& env_files,
                           std::vector<Problem> problems, const Surroundings& surroundings,
-                          const AdminFiles& admin_files = {}, const std::vector<AdminEntry>& admin = {});
+                          const AdminFiles& admin_files = {}, const std::vector<AdminEntry>& entries = {});
 
 // The same configuration with these entries of the admin service, and no others. Nothing is read: the files
 // are in it as they were when it was built. Has a configuration always; without [admin] the entries count for

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "shared/path.hpp"
+#include "supervisor/core/field_source.hpp"
 
 namespace pmctl {
 namespace {
@@ -50,21 +51,15 @@ void apply_blocks(const LayerIndex::Blocks& blocks, InstanceSpec& spec) {
     spec.sources = sources_of(spec.sources, blocks);
 }
 
-const FieldSource* source(const InstanceSpec& spec, std::string_view key) {
-    const auto at = std::lower_bound(spec.sources.begin(), spec.sources.end(), key,
-                                     [](const FieldSource& s, std::string_view k) { return s.key < k; });
-    return at != spec.sources.end() && at->key == key ? &*at : nullptr;
-}
-
 // Defaults that depend on other keys.
 void derive(InstanceSpec& spec, const LayerIndex& index, const Position& defined_at) {
     if (spec.process.working_dir.empty()) {
-        const FieldSource* command = source(spec, "command");
+        const FieldSource* command = find_source(spec.sources, "command");
         const std::uint32_t file = command != nullptr ? command->file : defined_at.file;
-        spec.process.working_dir =
-            folder_of(index.layers()[std::min<std::size_t>(file, index.layers().size() - 1)].path);
+        // What the admin service says is seen from the main file.
+        spec.process.working_dir = folder_of(index.layers()[file == admin_file ? 0 : file].path);
     }
-    if (spec.process.port.kind == PortWish::Kind::None && source(spec, "health.kind") == nullptr)
+    if (spec.process.port.kind == PortWish::Kind::None && find_source(spec.sources, "health.kind") == nullptr)
         spec.policy.health.kind = HealthKind::None;
 }
 
@@ -73,37 +68,39 @@ void derive(InstanceSpec& spec, const LayerIndex& index, const Position& defined
 Merger::Merger(const LayerIndex& index, const EnvFiles& env_files) : index_(&index), env_files_(&env_files) {}
 
 const Merger::Base& Merger::base(const std::string& app) {
-    const auto known = bases_.find(app);
+    const LayerIndex::Blocks own = app.empty() ? LayerIndex::Blocks() : index_->app(app);
+    // Applications with no template of their own share "*".
+    const std::string_view name = own.empty() ? std::string_view() : own.front()->name;
+    const auto known = bases_.find(name);
     if (known != bases_.end()) return known->second;
     Base base;
     base.blocks = index_->defaults();
-    if (!app.empty()) {
-        const auto own = index_->app(app);
-        base.blocks.insert(base.blocks.end(), own.begin(), own.end());
-    }
+    base.blocks.insert(base.blocks.end(), own.begin(), own.end());
     apply_blocks(base.blocks, base.spec);
-    return bases_.emplace(app, std::move(base)).first->second;
+    return bases_.emplace(name, std::move(base)).first->second;
 }
 
-MergedInstance Merger::instance(const std::string& id, const Block* admin) {
-    LayerIndex::Blocks own = index_->instance(id);
-    const Origin origin = admin == nullptr ? Origin::Static : own.empty() ? Origin::Admin : Origin::Both;
-    if (admin != nullptr) own.insert(own.begin(), admin);
-    const Field* app = find_field(own, "app");
+MergedInstance Merger::merge(const std::string& id, LayerIndex::Blocks admin, const LayerIndex::Blocks& own) {
+    const Origin origin = admin.empty() ? Origin::Static : own.empty() ? Origin::Admin : Origin::Both;
+    const std::uint64_t event = admin.empty() ? 0 : admin.back()->event;
+    LayerIndex::Blocks all = std::move(admin);
+    all.insert(all.end(), own.begin(), own.end());
+    const Field* app = find_field(all, "app");
     if (app == nullptr) app = find_field(index_->defaults(), "app");
     const auto* app_name = app != nullptr && app->valid ? std::get_if<std::string>(&app->value) : nullptr;
     const Base& below = base(app_name != nullptr ? *app_name : "");
 
     MergedInstance merged{std::make_shared<InstanceSpec>(below.spec), below.blocks};
     InstanceSpec& spec = *merged.spec;
-    apply_blocks(own, spec);
+    apply_blocks(all, spec);
     spec.id = id;
     spec.app = app_name != nullptr ? *app_name : "";
     spec.origin = origin;
+    spec.admin_event = event;
     derive(spec, *index_, own.empty() ? Position{} : own.back()->at);
     if (const auto file = env_files_->find(spec.env_file); file != env_files_->end())
         spec.process.env_file_values = file->second;
-    merged.blocks.insert(merged.blocks.end(), own.begin(), own.end());
+    merged.blocks.insert(merged.blocks.end(), all.begin(), all.end());
     return merged;
 }
 

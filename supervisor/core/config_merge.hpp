@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "supervisor/core/config_layers.hpp"
+#include "supervisor/core/instance_provider.hpp"
 
 namespace pmctl {
 
@@ -31,9 +32,16 @@ class Merger {
     // Both have to outlive it.
     Merger(const LayerIndex& index, const EnvFiles& env_files);
 
-    // `admin`: the admin service's entry of this id, between the template and the static block, if there is
-    // one.
-    MergedInstance instance(const std::string& id, const Block* admin = nullptr);
+    // Of the providers the lower one first: the admin service stands below the files.
+    template <InstanceProvider Below, InstanceProvider Above>
+    MergedInstance instance(const std::string& id, const Below& below, const Above& above) {
+        return merge(id, below.find(id), above.find(id));
+    }
+    // What the files alone make of it.
+    template <InstanceProvider Only>
+    MergedInstance instance(const std::string& id, const Only& only) {
+        return merge(id, {}, only.find(id));
+    }
 
   private:
     struct Base {
@@ -41,10 +49,11 @@ class Merger {
         LayerIndex::Blocks blocks;
     };
     const Base& base(const std::string& app);
+    MergedInstance merge(const std::string& id, LayerIndex::Blocks admin, const LayerIndex::Blocks& own);
 
     const LayerIndex* index_;
     const EnvFiles* env_files_;
-    std::map<std::string, Base> bases_;  // by application id; "" without one
+    std::map<std::string, Base, std::less<>> bases_;  // by template; "" without one
 };
 
 MergedGlobals merge_globals(const std::vector<Layer>& layers);

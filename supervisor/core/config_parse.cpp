@@ -6,6 +6,7 @@
 
 #include "shared/nearest.hpp"
 #include "shared/path.hpp"
+#include "supervisor/core/field_value.hpp"
 #include "supervisor/core/names.hpp"
 #include "supervisor/core/text_fault.hpp"
 #include "supervisor/core/toml_text.hpp"
@@ -13,18 +14,8 @@
 namespace pmctl {
 namespace {
 
-constexpr std::size_t longest_quote = 60;  // bytes of a found value in a message
-
 std::string found(const toml::node& node) {
-    if (const auto* text = node.as_string()) {
-        std::string shown = text->get();
-        if (shown.size() > longest_quote) {
-            std::size_t cut = longest_quote;
-            while (cut > 0 && (static_cast<unsigned char>(shown[cut]) & 0xc0U) == 0x80) --cut;
-            shown = shown.substr(0, cut) + "…";
-        }
-        return toml_string(shown);
-    }
+    if (const auto* text = node.as_string()) return quoted(text->get());
     if (const auto* number = node.as_integer()) return std::to_string(number->get());
     if (const auto* flag = node.as_boolean()) return flag->get() ? "true" : "false";
     if (node.is_floating_point()) return "a decimal number";
@@ -54,28 +45,6 @@ std::optional<Value> value_of(const toml::node& node) {
         items.push_back(text->get());
     }
     return items;
-}
-
-bool has_nul(const Value& value) {
-    const auto in = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-    if (const auto* text = std::get_if<std::string>(&value)) return in(*text);
-    const auto* list = std::get_if<std::vector<std::string>>(&value);
-    return list != nullptr && std::any_of(list->begin(), list->end(), in);
-}
-
-bool is_relative(const std::string& path) {
-    return !path.empty() && path.front() != '/' && path.front() != '$';
-}
-
-void resolve(Value& value, PathRule rule, const std::string& folder) {
-    if (rule == PathRule::Path) {
-        auto& path = std::get<std::string>(value);
-        if (is_relative(path)) path = resolve_path(folder, path);
-    } else if (rule == PathRule::Command) {
-        auto& command = std::get<std::vector<std::string>>(value);
-        if (!command.empty() && is_relative(command[0]) && command[0].find('/') != std::string::npos)
-            command[0] = resolve_path(folder, command[0]);
-    }
 }
 
 std::string quoted_list(const std::vector<std::string>& names) {
@@ -301,7 +270,7 @@ class FileReader {
             problem(at(node), "'" + full + "' has a NUL character in it");
             value.reset();
         } else {
-            resolve(*value, setting.path, folder_);
+            resolve_paths(*value, setting.path, folder_);
         }
         const bool valid = good && value;
         fields.push_back({&setting, "", valid ? std::move(*value) : Value(), at(key), valid});

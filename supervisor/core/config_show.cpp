@@ -3,19 +3,12 @@
 #include <algorithm>
 
 #include "shared/nearest.hpp"
+#include "supervisor/core/field_source.hpp"
 #include "supervisor/core/settings.hpp"
 #include "supervisor/core/toml_text.hpp"
 
 namespace pmctl {
 namespace {
-
-std::string source_of(const Config& config, const std::vector<FieldSource>& sources, std::string_view key) {
-    const auto at =
-        std::lower_bound(sources.begin(), sources.end(), key,
-                         [](const FieldSource& source, std::string_view k) { return source.key < k; });
-    if (at == sources.end() || at->key != key || at->file >= config.files.size()) return "default";
-    return config.files[at->file] + ":" + std::to_string(at->line);
-}
 
 std::string variable_value(const std::string& name, const std::string& value, bool show_secrets) {
     if (show_secrets) return toml_string(value);
@@ -25,15 +18,24 @@ std::string variable_value(const std::string& name, const std::string& value, bo
 void list_instance(const Config& config, const InstanceSpec& spec, bool show_secrets,
                    std::vector<ConfigValue>& values) {
     const std::string prefix = "instances." + toml_key(spec.id) + ".";
+    const auto source = [&config, &spec](std::string_view key) {
+        return source_text(find_source(spec.sources, key), config.files, spec.admin_event);
+    };
     for (const Setting& setting : instance_settings()) {
         if (setting.key != "env" || spec.process.env.empty()) {
-            values.push_back({prefix + std::string(setting.key), shown(setting, spec, show_secrets),
-                              source_of(config, spec.sources, setting.key)});
+            values.push_back(
+                {prefix + std::string(setting.key), shown(setting, spec, show_secrets), source(setting.key)});
             continue;
         }
         for (const auto& [name, value] : spec.process.env)
             values.push_back({prefix + "env." + toml_key(name), variable_value(name, value, show_secrets),
-                              source_of(config, spec.sources, "env." + name)});
+                              source("env." + name)});
+    }
+    for (const Setting& setting : service_settings()) {
+        const FieldSource* said = find_source(spec.sources, setting.key);
+        if (said != nullptr)
+            values.push_back(
+                {prefix + std::string(setting.key), shown(setting, spec, show_secrets), source(setting.key)});
     }
 }
 
@@ -44,8 +46,8 @@ void list_globals(const Config& config, bool show_secrets, std::vector<ConfigVal
         if (setting.section == Section::Admin && !config.admin) continue;
         std::string value = setting.show_global(settings);
         if (!show_secrets) value = mask_urls(value);
-        values.push_back(
-            {std::string(setting.key), std::move(value), source_of(config, config.sources, setting.key)});
+        values.push_back({std::string(setting.key), std::move(value),
+                          source_text(find_source(config.sources, setting.key), config.files)});
     }
 }
 

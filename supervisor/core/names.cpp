@@ -29,6 +29,14 @@ bool is_instance_id(std::string_view id) {
            });
 }
 
+std::string_view replica_stem(std::string_view id) {
+    const auto colon = id.rfind(':');
+    if (colon == std::string_view::npos) return {};
+    const std::string_view digits = id.substr(colon + 1);
+    return !digits.empty() && std::all_of(digits.begin(), digits.end(), is_digit) ? id.substr(0, colon)
+                                                                                  : std::string_view();
+}
+
 bool is_group_name(std::string_view name) {
     return name.empty() || is_instance_id(name);
 }

@@ -10,6 +10,8 @@ namespace pmctl {
 
 // [A-Za-z0-9._:-]{1,128}, and neither "." nor "..", since ids name folders.
 bool is_instance_id(std::string_view id);
+// "web" of "web:1", which a second replica of "web" would be called; "" of what no replica has for a name.
+std::string_view replica_stem(std::string_view id);
 // An id, or "" for no group.
 bool is_group_name(std::string_view name);
 // 1 to 255 printable characters with no empty component, no "." or ".." among them and no leading "/"; and

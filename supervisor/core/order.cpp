@@ -60,6 +60,71 @@ std::vector<std::vector<std::string>> find_cycles(const Order& order) {
     return cycles;
 }
 
+std::vector<std::vector<std::string>> find_knots(const Order& order) {
+    // Strongly connected components after Tarjan (SIAM J. Comput. 1, 1972), with a path of its own as above.
+    struct Node {
+        std::size_t number = 0;  // in the order of the visits, from 1
+        std::size_t lowest = 0;  // the lowest number known to be reachable
+        bool open = false;       // its component is not complete
+    };
+    struct Step {
+        std::string_view id;
+        std::size_t next = 0;  // of its dependencies
+    };
+    std::map<std::string_view, Node> nodes;
+    std::vector<std::string_view> open;
+    std::vector<std::vector<std::string>> knots;
+    std::size_t visits = 0;
+    std::vector<Step> path;
+    const auto enter = [&](std::string_view id) {
+        ++visits;
+        nodes[id] = {visits, visits, true};
+        open.push_back(id);
+        path.push_back({id});
+    };
+    const auto leave = [&](std::string_view id, const std::vector<std::string>* needed) {
+        const Node& node = nodes[id];
+        if (node.lowest != node.number) return;
+        std::vector<std::string> knot;
+        do {
+            knot.emplace_back(open.back());
+            nodes[open.back()].open = false;
+            open.pop_back();
+        } while (knot.back() != id);
+        const bool itself =
+            needed != nullptr && std::find(needed->begin(), needed->end(), id) != needed->end();
+        if (knot.size() == 1 && !itself) return;
+        std::sort(knot.begin(), knot.end());
+        knots.push_back(std::move(knot));
+    };
+    for (const auto& [start, unused] : order.dependencies) {
+        if (nodes.contains(start)) continue;
+        enter(start);
+        while (!path.empty()) {
+            Step& step = path.back();
+            const std::string_view id = step.id;
+            const auto found = order.dependencies.find(id);
+            const auto* needed = found == order.dependencies.end() ? nullptr : &found->second;
+            if (needed == nullptr || step.next == needed->size()) {
+                path.pop_back();
+                leave(id, needed);
+                if (!path.empty()) {
+                    Node& below = nodes[path.back().id];
+                    below.lowest = std::min(below.lowest, nodes[id].lowest);
+                }
+                continue;
+            }
+            const std::string_view other = (*needed)[step.next++];
+            const auto known = nodes.find(other);
+            if (known == nodes.end())
+                enter(other);
+            else if (known->second.open)
+                nodes[id].lowest = std::min(nodes[id].lowest, known->second.number);
+        }
+    }
+    return knots;
+}
+
 std::string path_text(const std::vector<std::string>& path) {
     std::string text;
     for (const std::string& id : path) text += (text.empty() ? "" : " → ") + id;

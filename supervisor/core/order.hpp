@@ -23,6 +23,9 @@ Order order_of(const std::vector<SpecPtr>& instances);
 // Each circle once, as a path that ends where it begins: {"a", "b", "a"}.
 std::vector<std::vector<std::string>> find_cycles(const Order& order);
 
+// Who is in a circle, grouped by who is in one with whom; each group sorted.
+std::vector<std::vector<std::string>> find_knots(const Order& order);
+
 // "a → b → a"
 std::string path_text(const std::vector<std::string>& path);
 

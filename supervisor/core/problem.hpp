@@ -9,7 +9,7 @@ namespace pmctl {
 
 // A place in a file of the configuration, as an index into the list of its files.
 struct Position {
-    std::uint32_t file = 0;
+    std::uint32_t file = 0;    // admin_file: what the admin service says has no place
     std::uint32_t line = 0;    // from 1; 0: the file as a whole
     std::uint32_t column = 0;  // from 1, in characters
 
@@ -17,7 +17,7 @@ struct Position {
 };
 
 struct Problem {
-    std::string file;
+    std::string file;        // "": it has no place in a file
     std::uint32_t line = 0;  // 0: the file as a whole
     std::uint32_t column = 0;
     std::string message;  // what was found, what is allowed, the nearest valid name

@@ -6,8 +6,8 @@ void ProblemList::add(const MergedInstance& instance, std::string_view key, cons
                       const std::string& detail) {
     const Field* field = find_field(instance.blocks, key);
     const Block* own = instance.blocks.empty() ? nullptr : instance.blocks.back();
-    bool in_own = own != nullptr && own->name == instance.spec->id;
-    if (field != nullptr && own != nullptr)
+    bool in_own = !tells_instance_ || (own != nullptr && own->name == instance.spec->id);
+    if (tells_instance_ && field != nullptr && own != nullptr)
         in_own = field >= own->fields.data() && field < own->fields.data() + own->fields.size();
     add_at(place(instance, key), message, detail + (in_own ? "" : " (in '" + instance.spec->id + "')"));
 }
@@ -25,7 +25,12 @@ void ProblemList::add_global(std::string_view key, const std::string& message) {
 
 void ProblemList::add_at(Position at, const std::string& message, const std::string& detail) {
     if (!known_.emplace(at, message).second) return;
-    problems_.push_back({index_->layers()[at.file].path, at.line, at.column, message + detail});
+    problems_.push_back({path_of(at), at.line, at.column, message + detail});
+}
+
+const std::string& ProblemList::path_of(Position at) const {
+    static const std::string none;
+    return at.file == admin_file ? none : index_->layers()[at.file].path;
 }
 
 Position ProblemList::place(const MergedInstance& instance, std::string_view key) const {
@@ -35,7 +40,7 @@ Position ProblemList::place(const MergedInstance& instance, std::string_view key
 
 std::string ProblemList::place_text(const MergedInstance& instance, std::string_view key) const {
     const Position at = place(instance, key);
-    return index_->layers()[at.file].path + ":" + std::to_string(at.line);
+    return path_of(at) + ":" + std::to_string(at.line);
 }
 
 }  // namespace pmctl

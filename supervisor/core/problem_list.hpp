@@ -15,7 +15,9 @@ namespace pmctl {
 
 class ProblemList {
   public:
-    explicit ProblemList(const LayerIndex& index) : index_(&index) {}
+    // `tells_instance`: that a fault of a template or of [defaults] is told with an instance that shows it.
+    explicit ProblemList(const LayerIndex& index, bool tells_instance = true)
+        : index_(&index), tells_instance_(tells_instance) {}
 
     // Once for a place and message: what a template does wrong, all of its instances do. `detail` is added to
     // the message of the first.
@@ -37,7 +39,10 @@ class ProblemList {
     std::vector<Problem> take() { return std::move(problems_); }
 
   private:
+    const std::string& path_of(Position at) const;
+
     const LayerIndex* index_;
+    bool tells_instance_;
     std::vector<Problem> problems_;
     std::set<std::pair<Position, std::string>> known_;
 };

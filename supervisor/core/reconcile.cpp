@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "supervisor/core/field_source.hpp"
 #include "supervisor/core/settings.hpp"
 
 namespace pmctl {
@@ -15,6 +16,16 @@ struct Difference {
     std::string reason;  // "" when there is none
 };
 
+// " (admin event 42)" where the admin service made the difference in this key; "" where a file did.
+std::string cause(const InstanceSpec& before, const InstanceSpec& after, std::string_view key) {
+    const FieldSource* said = find_source(after.sources, key);
+    if (is_from_admin(said)) return " (" + admin_text(after.admin_event) + ")";
+    if (!is_from_admin(find_source(before.sources, key))) return "";
+    // The service says it no longer, or a file says it now.
+    if (after.origin == Origin::Static) return " (no longer from the admin service)";
+    return after.admin_event == before.admin_event ? "" : " (" + admin_text(after.admin_event) + ")";
+}
+
 Difference difference(const InstanceSpec& before, const InstanceSpec& after) {
     Difference found;
     const auto changes = changed_fields(before, after);
@@ -26,7 +37,8 @@ Difference difference(const InstanceSpec& before, const InstanceSpec& after) {
         if (i == reasons_told) {
             found.reason += std::to_string(changes.size() - reasons_told) + " more";
         } else {
-            found.reason += change.key + ": " + change.before + " → " + change.after;
+            found.reason +=
+                change.key + ": " + change.before + " → " + change.after + cause(before, after, change.key);
         }
     }
     return found;
@@ -41,18 +53,30 @@ void plan_new(const InstanceSpec& spec, std::uint32_t replicas, std::vector<Plan
     } else if (!spec.policy.autostart) {
         why_not = "autostart = false";
     }
+    const std::string from = spec.origin == Origin::Static ? "" : " (" + admin_text(spec.admin_event) + ")";
     for (std::uint32_t number = 0; number < replicas; ++number) {
         plan.push_back({spec.id, number, replica_name(spec.id, number, replicas),
                         why_not.empty() ? PlanAction::Start : PlanAction::Keep,
-                        why_not.empty() ? "new" : "new, " + why_not});
+                        why_not.empty() ? "new" + from : "new" + from + ", " + why_not});
     }
 }
 
-void plan_gone(const std::string& id, const Actual& actual, std::vector<PlanEntry>& plan) {
-    for (std::uint32_t number = 0; number < actual.replicas; ++number) {
-        plan.push_back({id, number, replica_name(id, number, actual.replicas), PlanAction::Stop,
-                        "no longer configured"});
-    }
+// Of one that has no place in the configuration any longer.
+std::string why_gone(const std::string& id, const Actual& actual, const Config& desired) {
+    if (actual.spec->origin == Origin::Static || !desired.admin) return "no longer configured";
+    // The last one is about the entry as a whole, where there is one.
+    const auto after =
+        std::upper_bound(desired.left_out.begin(), desired.left_out.end(), id,
+                         [](const std::string& i, const AdminOmission& omission) { return i < omission.id; });
+    if (after != desired.left_out.begin() && std::prev(after)->id == id)
+        return "the admin service's entry does not count: " + std::prev(after)->reason;
+    return "removed by the admin service";
+}
+
+void plan_gone(const std::string& id, const Actual& actual, const std::string& why,
+               std::vector<PlanEntry>& plan) {
+    for (std::uint32_t number = 0; number < actual.replicas; ++number)
+        plan.push_back({id, number, replica_name(id, number, actual.replicas), PlanAction::Stop, why});
 }
 
 void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& actual,
@@ -63,13 +87,16 @@ void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& 
                                   : difference(*actual.spec, spec);
     if (spec.enabled != actual.spec->enabled) {
         kept.action = spec.enabled ? PlanAction::Start : PlanAction::Stop;
-        kept.reason = spec.enabled ? "enabled: false → true" : "enabled = false";
+        kept.reason = (spec.enabled ? "enabled: false → true" : "enabled = false") +
+                      cause(*actual.spec, spec, "enabled");
     } else if (!change.reason.empty()) {
         kept.action = change.replace ? PlanAction::Replace : PlanAction::Update;
         kept.reason = change.reason;
     }
-    const std::string scaled =
-        "replicas: " + std::to_string(actual.replicas) + " → " + std::to_string(replicas);
+    const bool configured = spec.replicas == replicas && spec.replicas != actual.spec->replicas;
+    const std::string scaled = "replicas: " + std::to_string(actual.replicas) + " → " +
+                               std::to_string(replicas) +
+                               (configured ? cause(*actual.spec, spec, "replicas") : "");
     for (std::uint32_t number = 0; number < std::max(replicas, actual.replicas); ++number) {
         PlanEntry entry = kept;
         entry.number = number;
@@ -109,7 +136,7 @@ std::vector<PlanEntry> reconcile(const Config& desired, const std::map<std::stri
     auto there = actual.begin();
     for (const SpecPtr& spec : desired.instances) {
         for (; there != actual.end() && there->first < spec->id; ++there)
-            plan_gone(there->first, there->second, plan);
+            plan_gone(there->first, there->second, why_gone(there->first, there->second, desired), plan);
         const auto scale = scales.find(spec->id);
         const std::uint32_t replicas = scale == scales.end() ? spec->replicas : scale->second;
         if (there != actual.end() && there->first == spec->id) {
@@ -119,7 +146,8 @@ std::vector<PlanEntry> reconcile(const Config& desired, const std::map<std::stri
             plan_new(*spec, replicas, plan);
         }
     }
-    for (; there != actual.end(); ++there) plan_gone(there->first, there->second, plan);
+    for (; there != actual.end(); ++there)
+        plan_gone(there->first, there->second, why_gone(there->first, there->second, desired), plan);
     return plan;
 }
 

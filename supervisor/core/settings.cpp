@@ -202,6 +202,14 @@ constexpr std::array instance_table = {
         in_spec<AT(process.limits.tasks), read_integer<0, 4194304, std::uint64_t>>(), replace),
 };
 
+// What the admin service says of an instance, and no file.
+constexpr std::array service_table = {
+    row({"version", text, "\"\"", any, "VERSION in its environment."},
+        in_spec<AT(process.version), read_text<any_text>>(), replace),
+    row({"db_name", text, "\"\"", any, "DB_NAME in its environment."},
+        in_spec<AT(process.db_name), read_text<any_text>>(), replace),
+};
+
 constexpr std::array global_table = {
     row({"supervisor.runtime_dir", text, "\"\"", "a path", "Socket and FIFOs. \"\": /run/pmctl for root, $XDG_RUNTIME_DIR/pmctl/HASH or /tmp/pmctl-UID/HASH otherwise."},
         in_globals<AT(supervisor.runtime_dir), read_text<any_text>>(), next_start, Section::Supervisor, {}, PathRule::Path),
@@ -231,14 +239,16 @@ constexpr std::array global_table = {
         in_globals<AT(admin.application_id), read_text<any_text>>(), live, Section::Admin),
     row({"admin.ca_file", text, "\"\"", "a path", "Whom to trust in place of the system's authorities."},
         in_globals<AT(admin.ca_file), read_text<any_text>>(), live, Section::Admin, {}, PathRule::Path),
-    row({"admin.insecure", flag, "false", a_flag, "true: the service's certificate is not checked, and each start warns of it."},
+    row({"admin.insecure", flag, "false", a_flag, "true: the service's certificate is not checked, plain http to another machine is allowed, and each start warns of it."},
         in_globals<AT(admin.insecure), read_flag>(), live, Section::Admin),
     row({"admin.poll_interval", span_of_time, "\"5s\"", "a duration of at least 100ms, such as \"5s\"", "How often to ask a service that has no long poll."},
         in_globals<AT(admin.poll_interval), read_duration<100>>(), live, Section::Admin),
     row({"admin.long_poll", span_of_time, "\"50s\"", "a duration of at least 1s, such as \"50s\"", "How long the service may hold a request."},
         in_globals<AT(admin.long_poll), read_duration<1000>>(), live, Section::Admin),
-    row({"admin.allow", texts, "[\"hostname\", \"env\", \"replicas\", \"enabled\", \"version\"]", "a list of \"version\" and keys of an instance", "What the admin service may set."},
+    row({"admin.allow", texts, "[\"hostname\", \"env\", \"replicas\", \"enabled\", \"version\"]", "a list of \"version\", keys and tables of an instance", "What the admin service may set."},
         in_globals<AT(admin.allow), read_list>(), live, Section::Admin),
+    row({"admin.mass_removal", text, "\"confirm\"", "\"confirm\" or \"obey\"", "confirm: that most instances are to go at once counts only when the service says it twice."},
+        in_globals_as<AT(admin.mass_removal), read_word<mass_removals, MassRemoval>, show_word<mass_removals, MassRemoval>>(), live, Section::Admin, mass_removals.words),
 
     row({"http.listen", text, "\"127.0.0.1:9180\"", "\"HOST:PORT\", \"unix:/PATH\", or \"\" for none", "Where the read-only API listens."},
         in_globals<AT(http.listen), read_text<is_listen_address>>(), next_start, Section::Http),
@@ -272,6 +282,9 @@ const Setting* find(const Index<size>& index, std::string_view key) {
 
 std::span<const Setting> instance_settings() {
     return instance_table;
+}
+std::span<const Setting> service_settings() {
+    return service_table;
 }
 std::span<const Setting> global_settings() {
     return global_table;

@@ -63,6 +63,8 @@ struct Setting {
 
 // In the order of the documentation.
 std::span<const Setting> instance_settings();
+// The keys of an instance that the admin service alone has: "version" and "db_name".
+std::span<const Setting> service_settings();
 std::span<const Setting> global_settings();
 
 // Null where there is no such key.

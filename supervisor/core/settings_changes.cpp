@@ -33,12 +33,6 @@ void compare(const Environment& before, const Environment& after, std::string_vi
     }
 }
 
-void compare_text(std::string_view key, const std::string& before, const std::string& after,
-                  std::vector<FieldChange>& changes) {
-    if (before != after)
-        changes.push_back({std::string(key), toml_string(before), toml_string(after), ChangeEffect::Replace});
-}
-
 }  // namespace
 
 std::string shown(const Setting& setting, const InstanceSpec& spec, bool show_secrets) {
@@ -65,8 +59,16 @@ std::vector<FieldChange> changed_fields(const InstanceSpec& before, const Instan
                                shown(setting, after, false), setting.effect});
         }
     }
-    compare_text("version", before.process.version, after.process.version, changes);
-    compare_text("db_name", before.process.db_name, after.process.db_name, changes);
+    for (const Setting& setting : service_settings()) {
+        if (setting.show_instance(before) != setting.show_instance(after))
+            changes.push_back({std::string(setting.key), shown(setting, before, false),
+                               shown(setting, after, false), setting.effect});
+    }
+    const std::uint64_t mark_before = before.process.secret_mark;
+    const std::uint64_t mark_after = after.process.secret_mark;
+    // Where the key itself differs it is told already.
+    if (mark_before != mark_after && mark_before != 0 && mark_after != 0)
+        changes.push_back({"INTERNAL_SECRET", "the old one", "another", ChangeEffect::Replace});
     return changes;
 }
 

@@ -24,6 +24,8 @@ constexpr Words<RestartMode, 3> restart_modes = {
     {"always", "on-failure", "never"}, {RestartMode::Always, RestartMode::OnFailure, RestartMode::Never}};
 constexpr Words<UpdateStrategy, 2> update_strategies = {{"rolling", "recreate"},
                                                         {UpdateStrategy::Rolling, UpdateStrategy::Recreate}};
+constexpr Words<MassRemoval, 2> mass_removals = {{"confirm", "obey"},
+                                                 {MassRemoval::Confirm, MassRemoval::Obey}};
 constexpr std::array<std::string_view, 5> log_levels = {"trace", "debug", "info", "warn", "error"};
 constexpr std::array<std::string_view, 2> log_formats = {"text", "json"};
 

@@ -88,7 +88,9 @@ TEST_CASE("expansion is tried with what a start will have") {
           "");
     CHECK(has(problems_of(web + "port = 'none'\nenv = { A = '${PORT}' }\n"), "'${PORT}' is not set"));
     CHECK(has(problems_of(web + "env = { A = '${INTERNAL_SECRET}' }\n"), "is not set"));
-    CHECK(problems_of(web + "pass_internal_secret = true\nenv = { A = '${INTERNAL_SECRET}' }\n") == "");
+    const std::string admin = "[admin]\nurl = 'https://x'\nsecret_file = 's'\n";
+    CHECK(problems_of(web + "pass_internal_secret = true\nenv = { A = '${INTERNAL_SECRET}' }\n" + admin) ==
+          "");
 }
 
 TEST_CASE("a fixed port and a hostname have one instance, case and a final dot aside") {
@@ -160,9 +162,65 @@ TEST_CASE("[admin] names one service and one secret") {
     CHECK(has(problems_of("[admin]\nurl = 'http://x'\n"), "either 'secret_file' or 'secret_env'"));
     CHECK(has(problems_of(good + "secret_env = 'S'\n"), "either 'secret_file' or 'secret_env'"));
     CHECK(has(problems_of("[admin]\ninstance = 'wbe'\nsecret_env = 'S'\n" + web), "did you mean 'web'?"));
-    CHECK(problems_of("[admin]\ninstance = 'web'\nsecret_env = 'S'\n" + web) == "");
+    CHECK(has(problems_of("[admin]\ninstance = 'late'\nsecret_file = 's'\n[instances.late]\nreplicas = 2\n"),
+              "files give it neither 'app' nor 'command'"));
+    CHECK(problems_of("[admin]\ninstance = 'web'\nsecret_file = 's'\n" + web) == "");
     CHECK(has(problems_of(good + "allow = ['hostnam']\n"), "did you mean 'hostname'?"));
-    CHECK(problems_of(good + "allow = ['command', 'version']\n") == "");
+    CHECK(problems_of(good + "allow = ['command', 'version', 'db_name', 'health', 'limits.memory']\n") == "");
+    CHECK(has(problems_of(good + "mass_removal = 'obay'\n"), "did you mean \"obey\"?"));
+    CHECK(problems_of(good + "mass_removal = 'obey'\n") == "");
+    CHECK(load(good + "mass_removal = 'obey'\n").config->admin->mass_removal == MassRemoval::Obey);
+}
+
+TEST_CASE("a secret does not travel in clear to another machine unless that is asked for") {
+    const auto problems = [](const std::string& url, const std::string& more) {
+        return problems_of("[admin]\nurl = '" + url + "'\nsecret_file = 's'\n" + more);
+    };
+    for (const char* near : {"http://localhost", "http://127.0.0.1:80", "http://[::1]:8080/x",
+                             "http://admin.localhost:8443", "http://LOCALHOST", "https://far.example"}) {
+        CAPTURE(std::string(near));
+        CHECK(problems(near, "") == "");
+    }
+    for (const char* far : {"http://far.example", "http://127.far.example:80", "http://10.0.0.1",
+                            "http://[fe80::1]:80", "http://localhost.example/x"}) {
+        CAPTURE(std::string(far));
+        CHECK(problems(far, "").starts_with("2:1: 'admin.url' is plain http to another machine"));
+        CHECK(problems(far, "insecure = true\n") == "");
+    }
+    for (const char* bad : {"ftp://x", "x", "https://", "https://a:b@x", "https://x?y", "https://x y"}) {
+        CAPTURE(std::string(bad));
+        CHECK(has(problems(bad, ""), "'admin.url' is \""));
+    }
+}
+
+TEST_CASE("the secret comes from a file or a variable, and what is wrong with it is told without it") {
+    const std::string file = "[admin]\nurl = 'https://x'\nsecret_file = 's'\n";
+    const std::string variable = "[admin]\nurl = 'https://x'\nsecret_env = 'S'\n";
+    const auto with = [](const std::string& text, AdminFiles files, const char* in_variable = nullptr) {
+        Surroundings surroundings = test::usual_surroundings();
+        if (in_variable != nullptr) surroundings.environment["S"] = in_variable;
+        return load(Texts{{{"/etc/pmctl/pmctl.toml", text}}, {}, std::move(files), {}}, surroundings);
+    };
+    CHECK(with(file, {std::string("abc"), ""}).config->admin_secret == "abc");
+    CHECK(with(variable, {}, "xyz").config->admin_secret == "xyz");
+    CHECK(with("", {}).config->admin_secret.empty());
+    CHECK(problems_of(with(file, {fail("'/etc/pmctl/s': others may read it"), ""})) ==
+          "3:1: 'admin.secret_file' '/etc/pmctl/s': others may read it\n");
+    CHECK(has(problems_of(with(file, {})), "3:1: 'admin.secret_file' '/etc/pmctl/s': not read"));
+    CHECK(has(problems_of(with(file, {std::string(), ""})), "'/etc/pmctl/s': the secret is empty"));
+    CHECK(problems_of(with(variable, {})) == "3:1: 'admin.secret_env' names 'S', which is not set\n");
+    CHECK(problems_of(with(variable, {}, "")) == "3:1: 'admin.secret_env' names 'S', which is empty\n");
+    for (const char* bad : {"hush\r\nX: y", "hush\x7f", "hush\xc3\xa4", " hush"}) {
+        for (const auto& loaded : {with(file, {std::string(bad), ""}), with(variable, {}, bad)}) {
+            CHECK(has(problems_of(loaded), "has a character that no header may have"));
+            CHECK_FALSE(has(problems_of(loaded), "hush"));
+        }
+    }
+    CHECK(
+        problems_of(with(file + "ca_file = 'ca.pem'\n", {std::string("abc"), "'/etc/pmctl/ca.pem': gone"})) ==
+        "4:1: 'admin.ca_file' '/etc/pmctl/ca.pem': gone\n");
+    CHECK(problems_of("[instances.web]\ncommand = ['x']\npass_internal_secret = true\n") ==
+          "3:1: 'pass_internal_secret' is true, and there is no [admin] whose secret could be passed\n");
 }
 
 TEST_CASE("with an admin service an instance may wait for what the service will say") {

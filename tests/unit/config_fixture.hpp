@@ -13,6 +13,8 @@ namespace pmctl::test {
 struct Texts {
     std::vector<std::pair<std::string, std::string>> files;  // path → text, the main one first
     std::map<std::string, Result<std::string>> env_files;
+    AdminFiles admin_files = {std::string("s3cr3t"), ""};
+    std::vector<AdminEntry> entries;
 };
 
 inline const Surroundings& usual_surroundings() {
@@ -26,7 +28,8 @@ inline LoadedConfig load(const Texts& texts, const Surroundings& surroundings = 
     for (const auto& [path, text] : texts.files)
         files.push_back(parse_config(text, path, static_cast<std::uint32_t>(files.size()),
                                      files.empty() ? FileRole::Main : FileRole::Included));
-    return build_config(std::move(files), texts.env_files, {}, surroundings);
+    return build_config(std::move(files), texts.env_files, {}, surroundings, texts.admin_files,
+                        texts.entries);
 }
 
 inline LoadedConfig load(const std::string& text) {

@@ -77,10 +77,11 @@ LoadedConfig layered(const std::string& defaults, const std::string& app, const 
         "health.kind = \"none\"\ndepends_on = []\nsocket_activation = false\non_demand = false\n";
     std::string second = env;
     second.replace(second.find(".db]"), 4, ".db2]");
-    return load(
-        Texts{{{"/etc/pmctl/pmctl.toml", "[defaults]\n" + defaults + "\n[apps.plain]\n[apps.a]\n" + app +
-                                             "\n[instances.web]\napp = \"a\"\n" + own + "\n" + env + second}},
-              {{"/a", std::string("A=1")}, {"/b", std::string("B=1")}}});
+    const std::string admin = "[admin]\nurl = \"https://x\"\nsecret_file = \"s\"\n";
+    return load(Texts{
+        {{"/etc/pmctl/pmctl.toml", admin + "[defaults]\n" + defaults + "\n[apps.plain]\n[apps.a]\n" + app +
+                                       "\n[instances.web]\napp = \"a\"\n" + own + "\n" + env + second}},
+        {{"/a", std::string("A=1")}, {"/b", std::string("B=1")}}});
 }
 
 std::string shown(const LoadedConfig& loaded, const char* key) {
@@ -188,30 +189,6 @@ TEST_CASE("without a port there are no checks, unless they are asked for") {
     CHECK(kind("") == HealthKind::None);
     CHECK(kind("health.interval = \"1s\"") == HealthKind::None);
     CHECK(kind("health.kind = \"exec\"\nhealth.command = [\"/x\"]") == HealthKind::Exec);
-}
-
-TEST_CASE("an entry of the admin service stands between the template and the static block") {
-    const std::string text =
-        "[apps.a]\ncommand = [\"/a\"]\nreplicas = 1\ngroup = \"t\"\ndescription = \"t\"\n"
-        "[instances.web]\ndescription = \"static\"\n";
-    const std::vector<Layer> layers = {parse_config(text, "/m.toml", 0, FileRole::Main).layer};
-    const Layer admin = parse_config(
-                            "[instances.web]\napp = \"a\"\ngroup = \"admin\"\ndescription = \"admin\"\n"
-                            "[instances.other]\napp = \"a\"\n",
-                            "/admin", 0, FileRole::Included)
-                            .layer;
-    const LayerIndex index(layers);
-    const EnvFiles none;
-    Merger merger(index, none);
-    const auto web = merger.instance("web", &admin.instances[1]).spec;
-    CHECK(web->app == "a");
-    CHECK(web->origin == Origin::Both);
-    CHECK(web->process.command == std::vector<std::string>{"/a"});
-    CHECK(web->policy.group == "admin");
-    CHECK(web->policy.description == "static");
-    const auto other = merger.instance("other", &admin.instances[0]).spec;
-    CHECK(other->origin == Origin::Admin);
-    CHECK(other->policy.group == "t");
 }
 
 TEST_CASE("what an env_file says is kept with the specification, literally") {

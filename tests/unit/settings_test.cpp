@@ -81,6 +81,7 @@ LoadedConfig load_web(const std::string& key, const std::string& value) {
     text += "[instances.web]\n" + (key.empty() ? "" : key + " = " + value + "\n");
     if (key != "command") text += "command = [\"/bin/web\"]\n";
     if (key == "on_demand") text += "hostname = \"x\"\n";
+    if (key == "pass_internal_secret") text += "[admin]\nurl = \"https://x\"\nsecret_file = \"s\"\n";
     test::Texts texts{{{"/etc/pmctl/pmctl.toml", text}}, {{"/srv/env", std::string("FROM_FILE=1\n")}}};
     return load(texts);
 }
@@ -183,6 +184,25 @@ TEST_CASE("variables are compared one by one, secrets are never shown") {
     CHECK(changes[2].key == "env.NEW");
     CHECK(changes[2].before == "(unset)");
     CHECK(changes[3].before == "\"pg://***@db/x\"");
+}
+
+TEST_CASE("another secret replaces the processes that were given the old one, and is not told") {
+    const auto with = [](const std::string& flag, const std::string& secret) {
+        const std::string text =
+            "[admin]\nurl = \"https://x\"\nsecret_file = \"s\"\n[instances.web]\ncommand = [\"/x\"]\n"
+            "pass_internal_secret = " +
+            flag + "\n";
+        return load(test::Texts{{{"/etc/pmctl/pmctl.toml", text}}, {}, {secret, ""}, {}});
+    };
+    const auto changes = changed_fields(*find(with("true", "old"), "web"), *find(with("true", "new"), "web"));
+    REQUIRE(changes.size() == 1);
+    CHECK(changes[0].key == "INTERNAL_SECRET");
+    CHECK(changes[0].effect == ChangeEffect::Replace);
+    CHECK((changes[0].before + changes[0].after).find("new") == std::string::npos);
+    CHECK(changed_fields(*find(with("false", "old"), "web"), *find(with("false", "new"), "web")).empty());
+    const auto given = changed_fields(*find(with("false", "s"), "web"), *find(with("true", "s"), "web"));
+    REQUIRE(given.size() == 1);
+    CHECK(given[0].key == "pass_internal_secret");
 }
 
 TEST_CASE("what looks like a secret is masked in commands and URLs too") {
