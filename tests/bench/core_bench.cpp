@@ -31,7 +31,8 @@ std::string config_text(std::int64_t instances) {
 Config load(const std::string& text) {
     std::vector<ParsedFile> files;
     files.push_back(parse_config(text, path, 0, FileRole::Main));
-    auto config = config_or_error(build_config(std::move(files), {}, {}, Surroundings{}));
+    const AdminFiles secret = {std::string("secret"), ""};
+    auto config = config_or_error(build_config(std::move(files), {}, {}, Surroundings{}, secret));
     if (!config) {
         std::cerr << config.error().message << '\n';
         std::exit(1);  // NOLINT(concurrency-mt-unsafe)
@@ -52,6 +53,22 @@ void parse_merge_and_check(benchmark::State& state) {
     for (auto _ : state) benchmark::DoNotOptimize(load(text));
 }
 BENCHMARK(parse_merge_and_check)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
+
+// A whole answer of the admin service, with a hostname, a variable and a version each.
+void merge_answer(benchmark::State& state) {
+    const Config config = load(config_text(10) + "[admin]\nurl = \"https://x\"\nsecret_file = \"s\"\n");
+    std::vector<AdminEntry> entries;
+    for (std::int64_t i = 0; i < state.range(0); ++i)
+        entries.push_back({fmt::format("e{:05}", i),
+                           1,
+                           {{"app", "shop"},
+                            {"env.NUMBER", std::to_string(i)},
+                            {"hostname", fmt::format("e{}.example", i)},
+                            {"version", "1.2"}}});
+    if (!with_admin(config, entries).left_out.empty()) state.SkipWithError("an entry was left out");
+    for (auto _ : state) benchmark::DoNotOptimize(with_admin(config, entries));
+}
+BENCHMARK(merge_answer)->Arg(1000)->Arg(10000)->Unit(benchmark::kMillisecond);
 
 void plan(benchmark::State& state, bool changed) {
     const Config desired = load(config_text(state.range(0)));

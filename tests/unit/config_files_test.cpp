@@ -112,6 +112,35 @@ TEST_CASE("a file is read whole up to its limit, and a FIFO holds nobody") {
     CHECK(*read_text_file(folder / "fifo", 10) == "");
 }
 
+TEST_CASE("the secret of [admin] is read from a file that nobody else can read") {
+    const Folder folder;
+    const std::string main = folder.write(
+        "pmctl.toml", "[admin]\nurl = \"https://x\"\nsecret_file = \"s\"\nca_file = \"ca.pem\"\n");
+    const auto problems = [&main] {
+        std::string text;
+        for (const Problem& each : load_file(main).problems)
+            text += format_problem(each).substr(main.size()) + "\n";
+        return text;
+    };
+    folder.write("ca.pem", "-----BEGIN CERTIFICATE-----\n");
+    CHECK(problems() == ":3:1: 'admin.secret_file' '" + (folder / "s") + "': No such file or directory\n");
+    folder.write("s", "s3cr3t\n");
+    REQUIRE(::chmod((folder / "s").c_str(), 0644) == 0);
+    CHECK(problems().starts_with(":3:1: 'admin.secret_file' '" + (folder / "s") + "': "));
+    CHECK(problems().find("s3cr3t") == std::string::npos);
+    REQUIRE(::chmod((folder / "s").c_str(), 0600) == 0);
+    CHECK(problems() == "");
+    const auto loaded = load_file(main);
+    REQUIRE(loaded.config);
+    CHECK(loaded.config->admin_secret == "s3cr3t");
+    folder.write("ca.pem", "x");
+    CHECK(problems() == ":4:1: 'admin.ca_file' '" + (folder / "ca.pem") + "': has no certificate in PEM\n");
+    fs::remove(folder / "ca.pem");
+    CHECK(problems() == ":4:1: 'admin.ca_file' '" + (folder / "ca.pem") + "': No such file or directory\n");
+    folder.write("s", "\n");
+    CHECK(problems().find("the secret is empty") != std::string::npos);
+}
+
 TEST_CASE("the configuration is the flag's, the variable's, or the nearest above") {
     const Folder folder;
     const std::string flag = folder.write("flag.toml", "");

@@ -41,6 +41,28 @@ TEST_CASE("circles are named as a path that ends where it begins") {
           "a → b → a; x → y → x");
 }
 
+TEST_CASE("who is in a circle is in one knot with the others of it, and nobody else is") {
+    const auto knots = [](const std::vector<SpecPtr>& specs) {
+        std::string text;
+        for (const auto& knot : find_knots(order_of(specs))) {
+            for (const std::string& id : knot) text += id;
+            text += " ";
+        }
+        return text;
+    };
+    CHECK(knots({spec("a", {"a"}), spec("b", {"a"}), spec("c")}) == "a ");
+    CHECK(knots({spec("a", {"b"}), spec("b", {"c", "d"}), spec("c", {"a"}), spec("d", {"e"}),
+                 spec("e", {"d"}), spec("x", {"a", "d"})}) == "de abc ");
+    // Two circles that share one, and a way between two circles.
+    CHECK(knots({spec("a", {"b", "c"}), spec("b", {"a"}), spec("c", {"a"})}) == "abc ");
+    CHECK(knots({spec("a", {"b"}), spec("b", {"a", "m"}), spec("m", {"y"}), spec("y", {"z"}),
+                 spec("z", {"y"})}) == "yz ab ");
+    // s2 → e1 → s → s2, and e2 on a second way: a search that names one circle would miss it.
+    CHECK(knots({spec("e1", {"s"}), spec("e2", {"s"}), spec("s", {"t"}), spec("t", {"e1", "e2"})}) ==
+          "e1e2st ");
+    CHECK(knots({spec("a"), spec("b", {"a"}), spec("c", {"a"}), spec("d", {"b", "c"})}).empty());
+}
+
 TEST_CASE("two ways to one instance are no circle") {
     CHECK(cycles({spec("a"), spec("b", {"a"}), spec("c", {"a"}), spec("d", {"b", "c"})}).empty());
 }
@@ -53,4 +75,5 @@ TEST_CASE("a chain of 100,000 is followed without recursion") {
     const auto found = find_cycles(order_of(specs));
     REQUIRE(found.size() == 1);
     CHECK(found.front().size() == 100001);
+    CHECK(find_knots(order_of(specs)).front().size() == 100000);
 }
