@@ -238,3 +238,35 @@ TEST_CASE("an invalid file changes nothing; a dry run tells and changes nothing"
     CHECK(running(world, "web") == "/srv/new");
     CHECK(world.phase("new") == Phase::Running);
 }
+
+TEST_CASE("the admin service's secret is given to who asks for it, the current one, and to nobody else") {
+    World world;
+    const auto with = [](const std::string& secret, const std::string& variable) {
+        InstanceSpec asks = service("asks");
+        asks.process.pass_internal_secret = true;
+        asks.process.secret_mark = secret.size();
+        Config config = config_of({asks, service("other")});
+        config.admin.emplace().secret_env = variable;
+        config.admin_secret = secret;
+        return config;
+    };
+    const auto given = [&world](const std::string& name, const std::string& variable) {
+        std::string found = "(unset)";
+        for (const std::string& each : world.effects.spawns[name].back().env) {
+            if (each.starts_with(variable + "=")) found = each.substr(variable.size() + 1);
+        }
+        return found;
+    };
+    world.apply(with("one", ""));
+    world.run_for(10s);
+    CHECK(given("asks", "INTERNAL_SECRET") == "one");
+    CHECK(given("other", "INTERNAL_SECRET") == "(unset)");
+    CHECK(given("asks", "PATH") == "/usr/bin");
+    // Another one, from a variable that the supervisor was started with.
+    world.apply(with("other", "PATH"));
+    world.run_for(20s);
+    CHECK(given("asks", "INTERNAL_SECRET") == "other");
+    CHECK(given("asks", "PATH") == "(unset)");
+    CHECK(world.effects.starts("asks") == 2);
+    CHECK(world.effects.starts("other") == 1);
+}
