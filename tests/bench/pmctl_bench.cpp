@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t fleet_size = 1000;
 constexpr std::size_t log_megabytes = 1000;
+constexpr std::size_t admin_rounds = 100;
 
 Figure measure_probe_cost() {
     const ProbeLoad load{.instances = fleet_size, .checks_per_second = 1000};
@@ -57,6 +58,7 @@ int main(int argc, char** argv) {
         if (wanted("quiet")) add(measure_quiet(programs, fleet_size));
         if (wanted("logs")) add(measure_logs(programs, log_megabytes));
         if (wanted("checks")) add({measure_probe_cost()});
+        if (wanted("admin")) add(measure_admin(programs, admin_rounds));
         return print_table(figures) == 0 ? 0 : 1;
     } catch (const std::exception& error) {
         fmt::print(stderr, "pmctl_bench: {}\n", error.what());
