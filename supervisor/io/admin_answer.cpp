@@ -6,12 +6,11 @@
 #include <boost/json/value.hpp>
 #include <charconv>
 #include <cmath>
-#include <limits>
 #include <optional>
+#include <tuple>
 #include <unordered_set>
 #include <utility>
 
-#include "shared/json_text.hpp"
 #include "supervisor/core/names.hpp"
 #include "supervisor/io/json_document.hpp"
 #include "supervisor/io/printable.hpp"
@@ -323,8 +322,9 @@ Result<AdminAnswer> parse_admin_answer(std::string_view body) {
     }
     std::sort(answer.entries.begin(), answer.entries.end(),
               [](const AdminEntry& a, const AdminEntry& b) { return a.id < b.id; });
-    std::stable_sort(answer.left_out.begin(), answer.left_out.end(),
-                     [](const AdminOmission& a, const AdminOmission& b) { return a.id < b.id; });
+    std::sort(answer.left_out.begin(), answer.left_out.end(), [](const auto& a, const auto& b) {
+        return std::tie(a.id, a.reason) < std::tie(b.id, b.reason);
+    });
     return answer;
 }
 

@@ -30,7 +30,7 @@ bool is_usable_etag(const std::string& etag) {
     return !etag.empty() && etag.size() <= max_etag_bytes && is_plain_ascii(etag);
 }
 
-std::string without(std::string text, const std::string& secret) {
+std::string without(const std::string& text, const std::string& secret) {
     constexpr std::string_view mask = "***";
     std::string kept;
     std::size_t from = 0;
@@ -200,7 +200,7 @@ void AdminClient::call(const AdminCall& call) {
                           began = Loop::now().steady](Result<HttpReply> reply) {
                              AdminResult result = reply ? read_reply(call, *reply, secret)
                                                         : failed(std::move(reply.error().message));
-                             result.error = without(std::move(result.error), secret);
+                             result.error = without(result.error, secret);
                              result.latency = Loop::now().steady - began;
                              inner->reply(call.number, std::move(result));
                          });

@@ -213,7 +213,7 @@ class Session : public std::enable_shared_from_this<Session> {
     }
 
     void take_answer() {
-        const int status = parser_->get().result_int();
+        const auto status = static_cast<int>(parser_->get().result_int());
         // RFC 9110, 15.2: any number of them may come first. 101 is the end of HTTP, though, which nobody
         // asked for.
         if (status >= 100 && status < 200 && status != 101) {
@@ -335,7 +335,7 @@ HttpConnection::~HttpConnection() {
     inner_->close();
 }
 
-void HttpConnection::get(const HttpPlace& place, std::string request, Duration timeout, Done done) {
+void HttpConnection::get(const HttpPlace& place, const std::string& request, Duration timeout, Done done) {
     if (inner_->session && (!inner_->session->is_idle() || inner_->place != place)) inner_->close();
     inner_->place = place;
     inner_->ask(request, Loop::now().steady + timeout, describe_duration(timeout), std::move(done));

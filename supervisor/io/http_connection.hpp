@@ -49,7 +49,7 @@ class HttpConnection {
     // on a kept connection that fails before a byte of the answer came is sent once more on a new one (RFC
     // 9112, 9.3.1). Addresses of a name are tried in turn. Error: Timeout or Failed, in words for people,
     // without anything of the request.
-    void get(const HttpPlace& place, std::string request, Duration timeout, Done done);
+    void get(const HttpPlace& place, const std::string& request, Duration timeout, Done done);
     // `done` is not called any more; a connection with nothing under way is kept.
     void drop();
 

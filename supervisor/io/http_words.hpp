@@ -4,7 +4,7 @@
 #include <string>
 
 namespace boost::system {
-class error_code;
+class error_code;  // NOLINT(readability-identifier-naming): Boost's
 }
 
 namespace pmctl {

@@ -8,7 +8,7 @@
 #include "shared/result.hpp"
 
 namespace boost::json {
-class value;
+class value;  // NOLINT(readability-identifier-naming): Boost's
 }
 
 namespace pmctl {

@@ -11,7 +11,7 @@ struct ssl_st;
 struct x509_store_ctx_st;
 
 namespace boost::asio::ssl {
-class context;
+class context;  // NOLINT(readability-identifier-naming): Boost's
 }
 
 namespace pmctl {
