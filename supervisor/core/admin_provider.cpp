@@ -371,7 +371,7 @@ TimePoint next_deadline(const AdminProvider& provider) {
     return std::min(next, provider.poll.call != 0 ? provider.poll.overdue : provider.poll.due);
 }
 
-void applied(AdminProvider& provider, TimePoint when) {
+void mark_applied(AdminProvider& provider, TimePoint when) {
     provider.latencies.add(when - provider.cause);
 }
 

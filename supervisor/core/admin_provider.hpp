@@ -111,7 +111,7 @@ AdminActions step(AdminProvider& provider, AdminEvent event, Now now, double cha
 // When AdminWoke is to be reported; max: never.
 TimePoint next_deadline(const AdminProvider& provider);
 // The entries of the last `apply` are in force as of then.
-void applied(AdminProvider& provider, TimePoint when);
+void mark_applied(AdminProvider& provider, TimePoint when);
 
 // Fetched every poll_interval: the service has no poll, or polls fail again and again.
 bool by_interval(const AdminProvider& provider);

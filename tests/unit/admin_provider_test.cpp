@@ -50,7 +50,7 @@ TEST_CASE("an event leads to the next poll and to a fetch at once") {
     CHECK(story.provider.in_force.entries.at(0).event == 0);
     CHECK(story.provider.in_force.entries.at(1).event == 7);
     story.time += 2ms;
-    applied(story.provider, story.now().steady);
+    mark_applied(story.provider, story.now().steady);
     CHECK(story.provider.latencies.last == 7ms);
 }
 
