@@ -152,6 +152,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
         (*effects)->store({.kind = StoreWrite::Kind::RunEnded, .run = run});
     }
 
+    const std::string admin_fault = std::move(stored.admin_fault);
     Supervisor supervisor(**effects, std::move(environment), inheritance_of(std::move(stored), flags.only));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment());
     if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
@@ -166,6 +167,8 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     if (const std::string& notice = (*effects)->state().notice(); !notice.empty()) {
         supervisor.note("", "supervisor", notice, now);
     }
+    if (!admin_fault.empty())
+        supervisor.note("", "admin", "what the admin service said last cannot be read: " + admin_fault, now);
     const bool wants = std::any_of(config.instances.begin(), config.instances.end(),
                                    [](const SpecPtr& spec) { return wants_cgroup(spec->process.limits); });
     if (wants && !(*effects)->has_cgroups()) {

@@ -31,7 +31,8 @@ bool is_intention(const StoreWrite& write) {
         case StoreWrite::Kind::RunStarted:
         case StoreWrite::Kind::RunEnded:
         case StoreWrite::Kind::AppendEvent:
-        case StoreWrite::Kind::SetNextRun: return false;
+        case StoreWrite::Kind::SetNextRun:
+        case StoreWrite::Kind::SetAdmin: return false;
     }
     return false;
 }
