@@ -73,8 +73,8 @@ Result<AdminUrl> parse_admin_url(std::string_view text) {
         has_port = colon != std::string_view::npos;
         if (has_port) port = host.substr(colon + 1);
         const std::string_view name = host.substr(0, colon);
-        if (name.empty()) return bad("the host is missing");
         if (port.find(':') != std::string_view::npos) return bad("an IPv6 address stands in brackets");
+        if (name.empty()) return bad("the host is missing");
         const auto canonical = hostname_of(name);
         if (!canonical) return bad("the host is no hostname");
         url.host = *canonical;

@@ -46,7 +46,7 @@ TEST_CASE("what is no such URL is refused, and the error says why") {
         {"http://a b", "'http://a b': the host is no hostname"},
         {"http://a\r\nX: y", "'http://a\\x0d\\x0aX: y': the host is no hostname"},
         {"http://-a", "'http://-a': the host is no hostname"},
-        {"http://::1", "'http://::1': the host is missing"},
+        {"http://::1", "'http://::1': an IPv6 address stands in brackets"},
         {"http://fe80::1", "'http://fe80::1': an IPv6 address stands in brackets"},
         {"http://[::1", "'http://[::1': the bracket around the IPv6 address is not closed"},
         {"http://[x]", "'http://[x]': no IPv6 address in brackets"},
