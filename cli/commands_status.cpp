@@ -110,7 +110,10 @@ Result<int> run_status(Session& session) {
     const bool one = args.targets.names.size() == 1 && is_plain_name(args.targets.names.front());
     if (one && reply->rows.size() == 1 && !args.json && !args.quiet)
         return show_one(session, *client, reply->rows.front());
-    show_rows(session, reply->rows, session.style());
+    Style style = session.style();
+    // A row is a line; the reason that is cut is in `pmctl status NAME`.
+    if (session.on_terminal()) style.width = session.terminal_width();
+    show_rows(session, reply->rows, style);
     return status_exit(reply->rows, is_named(args));
 }
 

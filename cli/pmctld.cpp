@@ -28,6 +28,7 @@ bool is_program(const std::string& path) {
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
     std::vector<char*> found;
+    found.reserve(words.size() + 1);
     for (std::string& word : words) found.push_back(word.data());
     found.push_back(nullptr);
     return found;
@@ -153,7 +154,7 @@ Result<std::string> find_pmctld() {
     std::string_view rest = path == nullptr ? "" : path;
     while (!rest.empty()) {
         const std::size_t end = std::min(rest.find(':'), rest.size());
-        const std::string program = std::string(rest.substr(0, end)) + "/pmctld";
+        std::string program = std::string(rest.substr(0, end)) + "/pmctld";
         if (end > 0 && is_program(program)) return program;
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }

@@ -55,15 +55,20 @@ std::pair<std::size_t, std::uint32_t> first_character(std::string_view text) {
     return {length, point};
 }
 
+// The beginning of a text that is too long for so many columns, and an ellipsis.
 std::string cut(std::string_view text, std::size_t columns) {
+    if (display_width(text) <= columns) return std::string(text);
+    constexpr std::string_view ellipsis = "…";
+    if (columns == 0) return "";
+    std::size_t left = columns - 1;
     std::size_t at = 0;
     while (at < text.size()) {
         const auto [length, point] = first_character(text.substr(at));
-        if (width_of(point) > columns) break;
-        columns -= width_of(point);
+        if (width_of(point) > left) break;
+        left -= width_of(point);
         at += length;
     }
-    return std::string(text.substr(0, at));
+    return std::string(text.substr(0, at)) + std::string(ellipsis);
 }
 
 }  // namespace

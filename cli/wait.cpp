@@ -100,6 +100,7 @@ bool Waiting::has_failed() const {
 
 std::vector<std::string> Waiting::names() const {
     std::vector<std::string> found;
+    found.reserve(items_.size());
     for (const Item& item : items_) found.push_back(item.name);
     return found;
 }

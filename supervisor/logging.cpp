@@ -88,6 +88,10 @@ class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mute
         if (!later_) flush_();
     }
 
+    void take_stderr() const {
+        if (fd_ != STDERR_FILENO) ::dup2(fd_, STDERR_FILENO);
+    }
+
   protected:
     void sink_it_(const spdlog::details::log_msg& message) override {
         const bool is_first = lines_.size() == 0;
@@ -123,6 +127,12 @@ class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mute
 };
 
 }  // namespace
+
+void send_stderr_to_log() {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        if (const auto* own = dynamic_cast<const LogSink*>(sink.get())) own->take_stderr();
+    }
+}
 
 void gather_log_lines(std::function<void(std::function<void()>)> later) {
     for (const auto& sink : spdlog::default_logger()->sinks()) {

@@ -12,6 +12,10 @@ namespace pmctl {
 // (JOURNAL_STREAM, systemd.exec(5)) text has no time and no level of its own, but the prefix of sd-daemon(3).
 Result<void> start_logging(const std::string& level, const std::string& format, const std::string& file);
 
+// What others write to standard error from now on, the runtime's last words in a crash say, goes to the log's
+// file, where there is one.
+void send_stderr_to_log();
+
 // From now on lines below `error` are written when `later` calls what it is given: at the end of a turn of
 // the loop. Nothing (an empty function): each line at once, as at first.
 void gather_log_lines(std::function<void(std::function<void()>)> later);

@@ -90,6 +90,7 @@ class Daemon {
         if (::write(ready_fd, "ready\n", 6) != 6)
             spdlog::warn("--ready-fd: {}, ignoring", std::strerror(errno));
         ::close(ready_fd);
+        send_stderr_to_log();  // who started us has gone, and what stands there leads nowhere
     }
 
   private:

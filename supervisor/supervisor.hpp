@@ -142,7 +142,7 @@ class Supervisor {
     void forget_admin();
     std::string admin_address() const;
     void follow_admin(Now now);
-    void step_admin(AdminEvent event, Now now);
+    void step_admin(ProviderEvent event, Now now);
     void carry_out(const AdminActions& actions, Now now);
     std::vector<PlanEntry> apply_admin(Now now);
     void tell_admin(const std::string& text, bool bad, Now now);

@@ -57,14 +57,13 @@ void Supervisor::configure_admin(const std::optional<AdminSettings>& before, Now
         if (inherited_admin_) admin_->in_force = *std::exchange(inherited_admin_, nullptr);
     }
     AdminAccess access{files_.admin_secret, settings.application_id, settings.ca_file, settings.insecure};
-    const bool other_access = access != admin_access_;
-    if (other_access) {
-        const bool was_insecure = admin_access_ && admin_access_->insecure;
-        if (access.insecure && !was_insecure)
-            tell_admin("admin: certificate not verified, insecure = true", true, now);
-        effects_.set_admin(access);
-        admin_access_ = std::move(access);
-    }
+    const bool was_insecure = admin_access_ && admin_access_->insecure;
+    if (access.insecure && !was_insecure)
+        tell_admin("admin: certificate not verified, insecure = true", true, now);
+    // What is in the ca_file may be another by now, and nobody else looks.
+    const bool other_access = access != admin_access_ || !access.ca_file.empty();
+    if (other_access) effects_.set_admin(access);
+    admin_access_ = std::move(access);
     if (is_new || (!other_access && before == settings)) return;
     const bool same = before && before->url == settings.url && before->instance == settings.instance;
     admin_change_ = AdminReach{"", true, same};
@@ -108,7 +107,7 @@ void Supervisor::follow_admin(Now now) {
     if (reach.anew || reach.url != admin_->url) step_admin(std::move(reach), now);
 }
 
-void Supervisor::step_admin(AdminEvent event, Now now) {
+void Supervisor::step_admin(ProviderEvent event, Now now) {
     carry_out(step(*admin_, std::move(event), now, effects_.random(), *files_.admin), now);
 }
 

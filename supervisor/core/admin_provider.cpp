@@ -25,8 +25,8 @@ constexpr Duration held_answer = 1s;    // a poll that took this long was held
 constexpr Duration setback_memory = 1min;
 constexpr Duration hold_back = 1s;  // a repetition of a mass removal counts after this
 constexpr Duration store_event_after = 1s;
-constexpr Duration store_time_after = 1min;
-constexpr std::uint32_t free_tries = 3;  // before what tells nothing new is paced
+constexpr Duration store_time_after = 10min;  // when it was fetched alone: the whole state is written
+constexpr std::uint32_t free_tries = 3;       // before what tells nothing new is paced
 constexpr std::uint32_t poll_failures_told = 3;
 
 // The n-th delay of a backoff from 1 s to 30 s.
@@ -355,7 +355,7 @@ class Step {
 
 }  // namespace
 
-AdminActions step(AdminProvider& provider, AdminEvent event, Now now, double chance,
+AdminActions step(AdminProvider& provider, ProviderEvent event, Now now, double chance,
                   const AdminSettings& settings) {
     Step step(provider, now, chance, settings);
     std::visit([&step](auto& each) { step.on(each); }, event);

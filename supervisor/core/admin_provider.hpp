@@ -90,7 +90,7 @@ struct AdminReplied {
     AdminResult result;
 };
 struct AdminWoke {};
-using AdminEvent = std::variant<AdminReach, AdminReplied, AdminWoke>;
+using ProviderEvent = std::variant<AdminReach, AdminReplied, AdminWoke>;
 
 struct AdminActions {
     struct News {
@@ -106,7 +106,7 @@ struct AdminActions {
 };
 
 // `chance` in [0, 1): jitter.
-AdminActions step(AdminProvider& provider, AdminEvent event, Now now, double chance,
+AdminActions step(AdminProvider& provider, ProviderEvent event, Now now, double chance,
                   const AdminSettings& settings);
 // When AdminWoke is to be reported; max: never.
 TimePoint next_deadline(const AdminProvider& provider);

@@ -64,6 +64,7 @@ Result<std::vector<ConfigValue>> show_config(const Config& config, std::string_v
                                      [](const SpecPtr& spec, std::string_view i) { return spec->id < i; });
     if (at == config.instances.end() || (*at)->id != id) {
         std::vector<std::string> ids;
+        ids.reserve(config.instances.size());
         for (const SpecPtr& spec : config.instances) ids.push_back(spec->id);
         const std::string near = nearest(id, ids);
         return fail(ErrorKind::NotFound, "no instance '" + std::string(id) + "' is configured" +

@@ -74,7 +74,7 @@ std::string reason_of(const Replica& replica, Now now) {
             if (replica.rest_phase == Phase::Failed)
                 return text + "; not started again (restart.policy = \"never\")";
             return text;
-        case Rest::Blocked: return text;
+        case Rest::Blocked:
         case Rest::NoPort: return text;
         case Rest::Waiting: break;
     }

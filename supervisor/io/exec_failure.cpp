@@ -33,7 +33,7 @@ std::string resolve(const std::string& program, const std::string& search_path,
     for (;;) {
         const auto colon = rest.find(':');
         const std::string folder(rest.substr(0, colon));
-        const std::string candidate = under(working_dir, folder.empty() ? program : folder + "/" + program);
+        std::string candidate = under(working_dir, folder.empty() ? program : folder + "/" + program);
         struct stat info{};
         if (exists(candidate, info)) return candidate;
         if (colon == std::string_view::npos) return {};

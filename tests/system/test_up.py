@@ -78,6 +78,10 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
         self.assertEqual({row["state"] for row in world.rows()}, {"Running"})
         world.ctl("up", "-d")  # again: nothing to do
         self.assertEqual({row["restarts"] for row in world.rows()}, {0})
+        # The supervisor's last words in a crash would not be lost.
+        with open(world.path("run", "pmctld.pid"), encoding="utf-8") as file:
+            stderr = os.readlink(f"/proc/{int(file.read())}/fd/2")
+        self.assertEqual(stderr, world.path("run", "pmctld.log"))
         world.ctl("down")
         world.ctl("status", status=5)
 

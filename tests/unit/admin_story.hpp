@@ -31,7 +31,7 @@ struct AdminStory {
     std::vector<std::string> news;
 
     Now now() const { return {TimePoint(1h + time), WallTime(400'000h + time)}; }
-    AdminActions tell(AdminEvent event) {
+    AdminActions tell(ProviderEvent event) {
         AdminActions actions = step(provider, std::move(event), now(), chance, settings);
         if (actions.drop) calls.clear();
         for (const AdminCall& call : actions.calls) {
