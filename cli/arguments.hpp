@@ -31,6 +31,7 @@ enum class Command {
     Signal,
     Reset,
     Ports,
+    Admin,
     Config,
     Validate,
     Init,

@@ -24,6 +24,15 @@ Result<int> run_ports(Session& session) {
     return 0;
 }
 
+Result<int> run_admin(Session& session) {
+    auto client = session.connect();
+    if (!client) return tl::unexpected(client.error());
+    const auto reply = client->ask_for<AdminReply>(AdminRequest{});
+    if (!reply) return tl::unexpected(reply.error());
+    session.print(session.args().json ? admin_json(*reply) : admin_text(*reply, session.style()));
+    return admin_exit(*reply);
+}
+
 Result<int> run_config(Session& session) {
     const Arguments& args = session.args();
     auto client = session.connect();

@@ -106,6 +106,7 @@ Result<int> run_status(Session& session) {
     const auto reply = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
     if (!reply) return tl::unexpected(reply.error());
     if (!reply->notice.empty()) session.say(reply->notice);
+    if (reply->admin) session.say(admin_notice(*reply->admin, std::chrono::system_clock::now()));
     const bool one = args.targets.names.size() == 1 && is_plain_name(args.targets.names.front());
     if (one && reply->rows.size() == 1 && !args.json && !args.quiet)
         return show_one(session, *client, reply->rows.front());

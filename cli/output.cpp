@@ -18,8 +18,13 @@ std::string local(WallTime when, const char* format) {
     ::localtime_r(&time, &parts);
     std::array<char, 40> text{};
     std::strftime(text.data(), text.size(), format, &parts);
+    return text.data();
+}
+
+std::string fraction(WallTime when) {
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(when);
     const auto milliseconds = (when - seconds).count() / 1'000'000;
-    return std::string(text.data()) + "." + std::to_string(1000 + milliseconds).substr(1);
+    return "." + std::to_string(1000 + milliseconds).substr(1);
 }
 
 Color color_of_kind(const std::string& text) {
@@ -60,11 +65,16 @@ Color color_of_action(std::string_view action) {
 }  // namespace
 
 std::string clock_text(WallTime when) {
-    return local(when, "%H:%M:%S");
+    return local(when, "%H:%M:%S") + fraction(when);
 }
 
 std::string date_text(WallTime when) {
-    return local(when, "%Y-%m-%d %H:%M:%S");
+    return local(when, "%Y-%m-%d %H:%M:%S") + fraction(when);
+}
+
+std::string minute_text(WallTime when, WallTime now) {
+    const bool today = local(when, "%F") == local(now, "%F");
+    return local(when, today ? "%H:%M" : "%F %H:%M");
 }
 
 std::string event_line(const EventRow& event, const Style& style) {

@@ -13,8 +13,11 @@ namespace pmctl {
 // In local time: "12:03:11.123", and "2026-11-22 12:03:11.123".
 std::string clock_text(WallTime when);
 std::string date_text(WallTime when);
+// "12:03", with its date where that is not the one of `now`: "2026-11-22 12:03".
+std::string minute_text(WallTime when, WallTime now);
 
-// NAME STATE PID PORT HOSTNAME UPTIME RESTARTS HEALTH, and REASON when a row has something to say.
+// NAME STATE PID PORT HOSTNAME UPTIME RESTARTS HEALTH, ORIGIN where one comes from the admin
+// service, and REASON when a row has something to say.
 std::string status_table(const std::vector<StatusRow>& rows, const Style& style);
 std::string status_names(const std::vector<StatusRow>& rows);
 // "web  Running  pid 4242  port 30001  up 3s": one line on how it ended up.
@@ -34,6 +37,13 @@ std::string why_text(const WhyReply& reply, const Style& style);
 std::string why_json(const WhyReply& reply);
 std::string ports_text(const PortsReply& reply, const Style& style);
 std::string ports_json(const PortsReply& reply);
+// output_admin.cpp
+std::string admin_text(const AdminReply& reply, const Style& style);
+std::string admin_json(const AdminReply& reply);
+// 0 when it answers, else 3.
+int admin_exit(const AdminReply& reply);
+// "admin: unreachable since 12:03 (connection refused), using the state of 11:58"
+std::string admin_notice(const AdminOutage& outage, WallTime now);
 std::string config_text(const ConfigReply& reply, const Style& style);
 std::string config_json(const ConfigReply& reply);
 

@@ -72,9 +72,13 @@ std::string last_check_of(const StatusRow& row) {
 std::string status_table(const std::vector<StatusRow>& rows, const Style& style) {
     const bool reasons =
         std::any_of(rows.begin(), rows.end(), [](const StatusRow& row) { return !reason_of(row).empty(); });
+    const bool origins = std::any_of(rows.begin(), rows.end(), [](const StatusRow& row) {
+        return row.origin == "admin" || row.origin == "both";
+    });
     Table table;
     std::vector<Table::Cell> head = {{"NAME"},     {"STATE"},  {"PID"},      {"PORT"},
                                      {"HOSTNAME"}, {"UPTIME"}, {"RESTARTS"}, {"HEALTH"}};
+    if (origins) head.push_back({"ORIGIN"});
     if (reasons) head.push_back({"REASON"});
     table.add_row(std::move(head));
     for (const StatusRow& row : rows) {
@@ -87,6 +91,7 @@ std::string status_table(const std::vector<StatusRow>& rows, const Style& style)
                                           {row.uptime ? describe_duration(*row.uptime) : "-"},
                                           {std::to_string(row.restarts)},
                                           {health_of(row), bad ? Color::Red : Color::None}};
+        if (origins) cells.push_back({row.origin});
         if (reasons) cells.push_back({reason_of(row)});
         table.add_row(std::move(cells));
     }

@@ -102,6 +102,9 @@ struct ResetRequest {
     Targets targets;
     bool operator==(const ResetRequest&) const = default;
 };
+struct AdminRequest {
+    bool operator==(const AdminRequest&) const = default;
+};
 struct DownRequest {
     bool now = false;  // KILL at once, no grace
     bool operator==(const DownRequest&) const = default;
@@ -110,7 +113,7 @@ struct DownRequest {
 using Request =
     std::variant<HelloRequest, StatusRequest, DescribeRequest, StartRequest, StopRequest, RestartRequest,
                  ReloadRequest, LogsRequest, EventsRequest, WhyRequest, ConfigRequest, PortsRequest,
-                 ScaleRequest, SignalRequest, ResetRequest, DownRequest>;
+                 ScaleRequest, SignalRequest, ResetRequest, DownRequest, AdminRequest>;
 
 struct HelloReply {
     int protocol = protocol_version;
@@ -174,11 +177,21 @@ struct StatusRow {
     Outlook outlook = Outlook::Pending;
     bool operator==(const StatusRow&) const = default;
 };
+// The admin service is not to be had: what is in force is its last good state.
+struct AdminOutage {
+    std::optional<WallTime> since;     // absent: not asked at all, see `waits_for`
+    std::string why;                   // in words, one line
+    bool refused = false;              // the service does not accept the secret
+    std::string waits_for;             // the instance that is the service and is not Running; "" otherwise
+    std::optional<WallTime> state_of;  // when what is in force was fetched; absent: there is nothing
+    bool operator==(const AdminOutage&) const = default;
+};
 struct StatusReply {
     std::uint64_t generation = 0;
     std::vector<StatusRow> rows;    // by name; replicas of one instance by number
     std::vector<std::string> gone;  // names that ceased to exist after `since`
     std::string notice;             // about the supervisor as a whole, one line; "" usually
+    std::optional<AdminOutage> admin;
     bool operator==(const StatusReply&) const = default;
 };
 struct DescribeReply {
@@ -274,8 +287,37 @@ struct PortsReply {
     bool operator==(const PortsReply&) const = default;
 };
 
+// An entry of the admin service, or a field of one, that does not count.
+struct OmissionRow {
+    std::string id;
+    std::string reason;
+    bool operator==(const OmissionRow&) const = default;
+};
+struct AdminReply {
+    std::string url;       // "": not known
+    std::string instance;  // of [admin]: the service is this one; "" with a fixed url
+    std::string mode;      // poll, interval (the service has no poll, or it fails), waiting (for `instance`)
+    std::uint64_t event = 0;                // the last one seen
+    std::optional<WallTime> succeeded_at;   // the last call that did not fail
+    std::optional<WallTime> fetched_at;     // when what is in force was found to be so
+    std::optional<WallTime> failing_since;  // absent: it answers
+    std::string error;                      // the last failure, while it lasts
+    bool refused = false;                   // the service does not accept the secret
+    std::uint64_t failures = 0;             // in a row
+    std::string poll_error;                 // polls alone fail
+    std::optional<WallTime> next_try;       // where something has to be tried again, or with interval
+    std::uint64_t instances = 0;            // entries in force
+    std::vector<OmissionRow> left_out;      // sorted by id
+    std::vector<std::string> held;          // mass removal: in force until the service repeats it
+    std::uint64_t applied = 0;              // configurations since the supervisor's start
+    Duration latency{};                     // of the last: from its event to what came of it
+    Duration median_latency{};              // of the last hundred
+    Duration longest_latency{};
+    bool operator==(const AdminReply&) const = default;
+};
+
 using Reply = std::variant<HelloReply, StatusReply, DescribeReply, ActionReply, ReloadReply, LogsReply,
-                           EventsReply, WhyReply, ConfigReply, PortsReply>;
+                           EventsReply, WhyReply, ConfigReply, PortsReply, AdminReply>;
 
 // JSON-RPC 2.0 texts: the method is the command's name, the result an object with its "type". Durations are
 // nanoseconds (`wait_ms`: milliseconds), times RFC 3339 with nine digits. Unknown fields are ignored, absent

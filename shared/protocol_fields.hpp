@@ -73,6 +73,7 @@ void fields(auto& visit, Is<SignalRequest> auto& m) {
 void fields(auto& visit, Is<ResetRequest> auto& m) {
     fields(visit, m.targets);
 }
+void fields(auto&, Is<AdminRequest> auto&) {}
 void fields(auto& visit, Is<DownRequest> auto& m) {
     visit("now", m.now);
 }
@@ -123,11 +124,19 @@ void fields(auto& visit, Is<StatusRow> auto& m) {
     visit("change", m.change);
     visit("outlook", m.outlook);
 }
+void fields(auto& visit, Is<AdminOutage> auto& m) {
+    visit("since", m.since);
+    visit("why", m.why);
+    visit("refused", m.refused);
+    visit("waits_for", m.waits_for);
+    visit("state_of", m.state_of);
+}
 void fields(auto& visit, Is<StatusReply> auto& m) {
     visit("generation", m.generation);
     visit("rows", m.rows);
     visit("gone", m.gone);
     visit("notice", m.notice);
+    visit("admin", m.admin);
 }
 void fields(auto& visit, Is<DescribeReply> auto& m) {
     visit("row", m.row);
@@ -193,6 +202,31 @@ void fields(auto& visit, Is<ConfigValue> auto& m) {
 }
 void fields(auto& visit, Is<ConfigReply> auto& m) {
     visit("values", m.values);
+}
+void fields(auto& visit, Is<OmissionRow> auto& m) {
+    visit("id", m.id);
+    visit("reason", m.reason);
+}
+void fields(auto& visit, Is<AdminReply> auto& m) {
+    visit("url", m.url);
+    visit("instance", m.instance);
+    visit("mode", m.mode);
+    visit("event", m.event);
+    visit("succeeded_at", m.succeeded_at);
+    visit("fetched_at", m.fetched_at);
+    visit("failing_since", m.failing_since);
+    visit("error", m.error);
+    visit("refused", m.refused);
+    visit("failures", m.failures);
+    visit("poll_error", m.poll_error);
+    visit("next_try", m.next_try);
+    visit("instances", m.instances);
+    visit("left_out", m.left_out);
+    visit("held", m.held);
+    visit("applied", m.applied);
+    visit("latency_ns", m.latency);
+    visit("median_latency_ns", m.median_latency);
+    visit("longest_latency_ns", m.longest_latency);
 }
 void fields(auto& visit, Is<PortRow> auto& m) {
     visit("port", m.port);

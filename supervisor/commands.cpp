@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "supervisor/admin_view.hpp"
 #include "supervisor/core/config_show.hpp"
 #include "supervisor/targets.hpp"
 #include "supervisor/views.hpp"
@@ -83,7 +84,11 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
         request.since != 0 && request.since <= roster.generation() && !roster.forgot_since(request.since);
     StatusReply reply;
     reply.generation = roster.generation();
-    if (supervisor_.finishing()) reply.notice = "the supervisor is stopping";
+    if (supervisor_.finishing()) {
+        reply.notice = "the supervisor is stopping";
+    } else {
+        reply.admin = outage_of(supervisor_);
+    }
     const bool cgroups = effects_.has_cgroups();
     if (!follows) {
         auto members =
@@ -171,12 +176,12 @@ Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
     ReloadReply reply;
     reply.warnings = needs_a_restart(supervisor_.config(), *config);
     const auto plan = dry_run ? supervisor_.plan(*config) : supervisor_.apply(std::move(*config), now);
-    for (const PlanEntry& entry : plan) {
+    for (const PlanEntry& entry : plan)
         reply.changes.push_back({entry.name, std::string(to_text(entry.action)), entry.reason});
-        if (dry_run || entry.action == PlanAction::Keep) continue;
-        supervisor_.note(entry.name, "config", reply.changes.back().action + ": " + entry.reason, now);
+    if (!dry_run) {
+        supervisor_.tell_plan(plan, now);
+        effects_.sync_store();
     }
-    if (!dry_run) effects_.sync_store();
     reply.generation = supervisor_.roster().generation();
     return reply;
 }
@@ -320,6 +325,12 @@ Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {
     supervisor_.finish(request.now, "stopping everything: asked by `pmctl down`", now);
     reply.generation = supervisor_.roster().generation();
     return reply;
+}
+
+Commands::Answer Commands::on(const AdminRequest&, bool, Now now) {
+    auto reply = admin_view(supervisor_, now);
+    if (!reply) return tl::unexpected(reply.error());
+    return std::move(*reply);
 }
 
 // The first one of those that `name` means.

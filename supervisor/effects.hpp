@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "shared/protocol.hpp"
 #include "shared/result.hpp"
 #include "shared/time.hpp"
+#include "supervisor/core/admin_call.hpp"
 #include "supervisor/core/config.hpp"
 #include "supervisor/core/run.hpp"
 
@@ -74,7 +76,7 @@ struct Event {
     std::uint64_t number = 0;  // rises by one with each, over all supervisors of this state_dir
     WallTime at{};
     std::string name;  // of the replica or instance; "" for the supervisor itself
-    std::string kind;  // state, decision, check, config, command, port, supervisor
+    std::string kind;  // state, decision, check, config, command, port, admin, supervisor
     std::string text;  // in words, one line
 
     bool operator==(const Event&) const = default;
@@ -101,12 +103,14 @@ struct StoreWrite {
         RunEnded,        // run.run
         AppendEvent,     // event
         SetNextRun,      // number: no run below it may be given out again
+        SetAdmin,        // admin: the admin service's state in force; null: there is none
     };
     Kind kind = Kind::AppendEvent;
     Intention intention;
     std::uint64_t number = 0;
     RunRecord run;
     Event event;
+    std::shared_ptr<const AdminSnapshot> admin;
 };
 
 class Effects {
@@ -139,6 +143,13 @@ class Effects {
     // No further run of this name will come: reader and FIFOs go, log files stay.
     virtual void close_logs(const std::string& log_name) = 0;
 
+    // What the calls after it need. Another one than before ends those that are under way.
+    virtual void set_admin(const AdminAccess& access) = 0;
+    // To be answered by Supervisor::admin_replied, exactly once unless it is dropped, and not before this
+    // returns. One of each kind at a time.
+    virtual void call_admin(const AdminCall& call) = 0;
+    virtual void drop_admin_calls() = 0;
+
     // Call Supervisor::woke then. One wish at a time; a new one replaces it; max() is never.
     virtual void wake_at(TimePoint when) = 0;
     // The generation passed this number: parked requests are to be looked at again, once this turn is over.
@@ -158,6 +169,8 @@ class Effects {
     // memory, cpu and tasks of `limits` are in force.
     virtual bool has_cgroups() = 0;
 
+    // A fresh reading, for telling how long something took; decisions are made by the turn's.
+    virtual TimePoint clock() = 0;
     // In [0, 1): jitter and spreading.
     virtual double random() = 0;
     // The last instance has stopped after `down`: end the loop.

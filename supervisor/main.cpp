@@ -10,12 +10,10 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
-#include <set>
 
 #include "shared/control_path.hpp"
 #include "shared/find_config.hpp"
 #include "supervisor/commands.hpp"
-#include "supervisor/core/order.hpp"
 #include "supervisor/flags.hpp"
 #include "supervisor/io/control.hpp"
 #include "supervisor/io/leftovers.hpp"
@@ -38,31 +36,9 @@ int fail_start(const std::string& message, ErrorKind kind = ErrorKind::Failed) {
     return exit_status(kind);
 }
 
-Inheritance inheritance_of(StoredState state) {
+Inheritance inheritance_of(StoredState state, std::vector<std::string> only) {
     return {std::move(state.intentions), std::move(state.scales), state.next_run, state.last_event + 1,
-            std::move(state.events)};
-}
-
-// --only: the others keep still until somebody starts them.
-void keep_only(Config& config, const std::vector<std::string>& only) {
-    if (only.empty()) return;
-    std::vector<std::string> todo = only;
-    std::set<std::string> wanted;
-    const Order order = order_of(config.instances);
-    while (!todo.empty()) {
-        const std::string id = std::move(todo.back());
-        todo.pop_back();
-        if (!wanted.insert(id).second) continue;
-        const auto needed = order.dependencies.find(id);
-        if (needed != order.dependencies.end())
-            todo.insert(todo.end(), needed->second.begin(), needed->second.end());
-    }
-    for (SpecPtr& spec : config.instances) {
-        if (wanted.contains(spec->id)) continue;
-        auto quiet = std::make_shared<InstanceSpec>(*spec);
-        quiet->policy.autostart = false;
-        spec = std::move(quiet);
-    }
+            std::move(state.events),     std::move(state.admin),  std::move(only)};
 }
 
 class Daemon {
@@ -177,7 +153,8 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
         (*effects)->store({.kind = StoreWrite::Kind::RunEnded, .run = run});
     }
 
-    Supervisor supervisor(**effects, std::move(environment), inheritance_of(std::move(stored)));
+    const std::string admin_fault = std::move(stored.admin_fault);
+    Supervisor supervisor(**effects, std::move(environment), inheritance_of(std::move(stored), flags.only));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment());
     if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
         return fail_start(opened.error().message);
@@ -191,6 +168,8 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     if (const std::string& notice = (*effects)->state().notice(); !notice.empty()) {
         supervisor.note("", "supervisor", notice, now);
     }
+    if (!admin_fault.empty())
+        supervisor.note("", "admin", "what the admin service said last cannot be read: " + admin_fault, now);
     const bool wants = std::any_of(config.instances.begin(), config.instances.end(),
                                    [](const SpecPtr& spec) { return wants_cgroup(spec->process.limits); });
     if (wants && !(*effects)->has_cgroups()) {
@@ -198,7 +177,6 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
             "", "supervisor",
             "limits of memory, cpu and tasks are not in force: " + (*effects)->no_cgroups_because(), now);
     }
-    keep_only(config, flags.only);
     supervisor.apply(std::move(config), now);
     loop.later([&] { daemon.ready(flags.ready_fd); });
     gather_log_lines([&loop](Loop::Callback flush) { loop.later(std::move(flush)); });

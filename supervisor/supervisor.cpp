@@ -62,6 +62,8 @@ Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance in
       ports_(PortRange{}),
       journal_(std::move(inheritance.events), inheritance.next_event),
       inherited_scales_(std::move(inheritance.scales)),
+      inherited_admin_(std::move(inheritance.admin)),
+      only_(std::move(inheritance.only)),
       next_run_(inheritance.next_run),
       promised_runs_(inheritance.next_run) {
     for (const Intention& each : inheritance.intentions)
@@ -105,6 +107,7 @@ void Supervisor::woke(Now now) {
     const Turn turn(*this, now);
     while (Member* member = roster_.take_due(now.steady)) handle(*member, Woke{}, now);
     if (verify_at_ <= now.steady) verify_released_ports(now);
+    if (admin_ && next_deadline(*admin_) <= now.steady) step_admin(AdminWoke{}, now);
 }
 
 void Supervisor::note(const std::string& name, const std::string& kind, const std::string& text, Now now) {
@@ -295,6 +298,7 @@ void Supervisor::settle(Now now) {
 void Supervisor::end_turn(Now now) {
     ++depth_;  // what follows belongs to this turn
     settle(now);
+    follow_admin(now);
     std::vector<Member*> left = std::exchange(left_, {});
     std::sort(left.begin(), left.end());
     left.erase(std::unique(left.begin(), left.end()), left.end());
@@ -305,7 +309,8 @@ void Supervisor::end_turn(Now now) {
     finished_ = finished_ || all_stopped;
     if (all_stopped) note("", "supervisor", "every instance has stopped", now);
     --depth_;
-    effects_.wake_at(std::min(roster_.next_deadline(), verify_at_));
+    const TimePoint admin = admin_ ? next_deadline(*admin_) : TimePoint::max();
+    effects_.wake_at(std::min({roster_.next_deadline(), verify_at_, admin}));
     effects_.publish(roster_.generation());
     if (all_stopped) effects_.finished();
 }

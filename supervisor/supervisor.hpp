@@ -6,12 +6,14 @@
 #include <deque>
 #include <exception>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "shared/protocol.hpp"
+#include "supervisor/core/admin_provider.hpp"
 #include "supervisor/core/config.hpp"
 #include "supervisor/core/launch.hpp"
 #include "supervisor/core/ports.hpp"
@@ -28,7 +30,11 @@ struct Inheritance {
     std::map<std::string, std::uint32_t> scales;
     std::uint64_t next_run = 1;
     std::uint64_t next_event = 1;
-    std::vector<Event> events;  // the last ones, oldest first
+    std::vector<Event> events;                   // the last ones, oldest first
+    std::shared_ptr<const AdminSnapshot> admin;  // what the admin service said last; null: nothing
+    // Not inherited, but of this one's own start: those that are started at first, with what they depend on,
+    // while the others keep still until a reload or an order. Empty: all.
+    std::vector<std::string> only;
 };
 
 class Supervisor {
@@ -36,17 +42,21 @@ class Supervisor {
     // `environment`: the supervisor's own, as children are to inherit it.
     Supervisor(Effects& effects, Environment environment, Inheritance inheritance);
 
+    // `config`: what the files say. The admin service's entries in force come on top of it here.
     // What `apply` would do.
     std::vector<PlanEntry> plan(const Config& config) const;
     // Makes this configuration the wanted state; returns what that changes. The first call starts everything.
     std::vector<PlanEntry> apply(Config config, Now now);
-    const Config& config() const { return config_; }
+    const Config& config() const { return config_; }  // with the admin service's entries
+    // Says of each replica what a plan that was carried out changed.
+    void tell_plan(const std::vector<PlanEntry>& plan, Now now);
 
     // Reports of the world. One about an earlier run is dropped.
     void exited(RunNumber run, const ExitStatus& status, const std::string& note, Now now);
     // Those that ended at the same moment are one turn, so that what follows them starts together.
     void exited(const std::vector<EndedRun>& ends, Now now);
     void checked(RunNumber run, const CheckResult& result, Now now);
+    void admin_replied(std::uint64_t number, AdminResult result, Now now);
     void woke(Now now);
     // Something that belongs to no instance's state: a full disk, a refused peer.
     void note(const std::string& name, const std::string& kind, const std::string& text, Now now);
@@ -67,6 +77,7 @@ class Supervisor {
     const Roster& roster() const { return roster_; }
     const PortTable& ports() const { return ports_; }
     const Journal& journal() const { return journal_; }
+    const std::optional<AdminProvider>& admin() const { return admin_; }
     // What it waits for before it may start, "" for nothing: "'db' to be healthy".
     std::string gate_of(const Member& member) const;
     // The first reconciliation is over: everything that was to be started was tried.
@@ -125,7 +136,22 @@ class Supervisor {
     void wait_no_longer(Member& member);
     void verify_released_ports(Now now);
 
+    // supervisor_admin.cpp
+    Config merged(const Config& files) const;
+    void configure_admin(const std::optional<AdminSettings>& before, Now now);
+    void forget_admin();
+    std::string admin_address() const;
+    void follow_admin(Now now);
+    void step_admin(ProviderEvent event, Now now);
+    void carry_out(const AdminActions& actions, Now now);
+    std::vector<PlanEntry> apply_admin(Now now);
+    void tell_admin(const std::string& text, bool bad, Now now);
+    void tell_omissions(Now now);
+    void store_admin();
+
     // supervisor_orders.cpp
+    std::vector<PlanEntry> converge(Config config, const std::map<std::string, std::uint32_t>& scales,
+                                    Now now);
     std::map<std::string, Actual> actual() const;
     void place(const PlanEntry& entry);
     void carry_out(const PlanEntry& entry, Now now);
@@ -138,12 +164,19 @@ class Supervisor {
 
     Effects& effects_;
     Environment environment_;
-    Config config_;
+    Config files_;   // what the files say
+    Config config_;  // and the admin service on top of it
     Roster roster_;
     PortTable ports_;
     Journal journal_;
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
     std::map<std::string, std::uint32_t> inherited_scales_;
+    std::shared_ptr<const AdminSnapshot> inherited_admin_;
+    std::optional<AdminProvider> admin_;  // with [admin]
+    std::optional<AdminAccess> admin_access_;
+    std::optional<AdminReach> admin_change_;     // a reload's, to be told at the end of the turn
+    std::vector<AdminOmission> told_omissions_;  // sorted by id
+    std::vector<std::string> only_;
     RunNumber next_run_;
     RunNumber promised_runs_;   // the store knows that none below it may be given out again
     std::set<RunNumber> live_;  // all but those that even KILL did not end

@@ -19,15 +19,27 @@ std::map<std::string, Actual> Supervisor::actual() const {
 }
 
 std::vector<PlanEntry> Supervisor::plan(const Config& config) const {
-    return reconcile(config, actual(), {});
+    return reconcile(merged(config), actual(), {});
 }
 
 std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
     const Turn turn(*this, now);
     const auto scales = std::exchange(inherited_scales_, {});
-    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
-    if (applied_) effects_.store({.kind = StoreWrite::Kind::ClearScales});
+    if (applied_) {
+        effects_.store({.kind = StoreWrite::Kind::ClearScales});
+        only_.clear();
+    }
+    const auto before = std::exchange(files_, std::move(config)).admin;
+    configure_admin(before, now);
+    auto plan = converge(merged(files_), scales, now);
+    tell_omissions(now);
+    return plan;
+}
 
+// Makes this configuration the wanted state, whoever changed it.
+std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::string, std::uint32_t>& scales,
+                                            Now now) {
+    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
     // First the whole structure, so that a gate finds what it asks for; then what follows from it.
     for (const SpecPtr& spec : config.instances) {
         Instance& instance = roster_.add_instance(spec);
@@ -46,7 +58,14 @@ std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
         Instance* instance = entry.action == PlanAction::Stop ? roster_.find(entry.id) : nullptr;
         if (instance != nullptr) together_.insert(roster_.find_member(*instance, entry.number));
     }
-    for (const PlanEntry& entry : plan) carry_out(entry, now);
+    // The instance that is the admin service comes before those that it may have news of.
+    const std::string first = config_.admin ? config_.admin->instance : "";
+    const auto is_first = [&first](const PlanEntry& entry) { return !first.empty() && entry.id == first; };
+    for (const bool of_first : {true, false}) {
+        for (const PlanEntry& entry : plan) {
+            if (is_first(entry) == of_first) carry_out(entry, now);
+        }
+    }
     together_.clear();
     // depends_on may have changed, and whom a stop waits for.
     for (auto& [id, instance] : roster_.instances()) {
@@ -219,6 +238,7 @@ void Supervisor::scale(Instance& instance, std::uint32_t replicas, Now now) {
 void Supervisor::finish(bool at_once, const std::string& reason, Now now) {
     const Turn turn(*this, now);
     if (!finishing_) note("", "supervisor", reason, now);
+    if (admin_ && admin_->store_at != TimePoint::max()) store_admin();
     finishing_ = true;
     std::vector<Member*> all;
     for (auto& [id, instance] : roster_.instances()) {

@@ -222,6 +222,24 @@ void RealEffects::close_logs(const std::string& log_name) {
     logs_->close(log_name);
 }
 
+void RealEffects::set_admin(const AdminAccess& access) {
+    if (!admin_) {
+        admin_ = std::make_unique<AdminClient>(loop_, [this](std::uint64_t number, AdminResult result) {
+            supervisor_->admin_replied(number, std::move(result), Loop::now());
+        });
+    }
+    // Calls say it as well, each with its result.
+    if (auto set = admin_->set(access); !set) trouble("", "admin", "[admin]: " + set.error().message);
+}
+
+void RealEffects::call_admin(const AdminCall& call) {
+    admin_->call(call);
+}
+
+void RealEffects::drop_admin_calls() {
+    if (admin_) admin_->drop();
+}
+
 void RealEffects::wake_at(TimePoint when) {
     loop_.wake_at(when);
 }
@@ -264,6 +282,10 @@ std::vector<Event> RealEffects::history(const std::string& name, std::size_t lim
 
 bool RealEffects::has_cgroups() {
     return cgroups_ != nullptr;
+}
+
+TimePoint RealEffects::clock() {
+    return Loop::now().steady;
 }
 
 double RealEffects::random() {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "supervisor/effects.hpp"
+#include "supervisor/io/admin_client.hpp"
 #include "supervisor/io/cgroup.hpp"
 #include "supervisor/io/config_files.hpp"
 #include "supervisor/io/exec_check.hpp"
@@ -57,6 +58,9 @@ class RealEffects final : public Effects {
     void close_listener(std::uint16_t port) override;
     void set_log_settings(const std::string& log_name, const LogSettings& settings) override;
     void close_logs(const std::string& log_name) override;
+    void set_admin(const AdminAccess& access) override;
+    void call_admin(const AdminCall& call) override;
+    void drop_admin_calls() override;
     void wake_at(TimePoint when) override;
     void publish(std::uint64_t generation) override;
     void store(StoreWrite write) override;
@@ -67,6 +71,7 @@ class RealEffects final : public Effects {
     std::string log_path(const std::string& log_name) override;
     std::vector<Event> history(const std::string& name, std::size_t limit) override;
     bool has_cgroups() override;
+    TimePoint clock() override;
     double random() override;
     void finished() override;
 
@@ -98,6 +103,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<Logs> logs_;
     std::unique_ptr<Probes> probes_;
     std::unique_ptr<ExecChecks> exec_checks_;
+    std::unique_ptr<AdminClient> admin_;                    // with the first [admin]
     std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::vector<EndedRun> ended_;  // in this turn of the loop

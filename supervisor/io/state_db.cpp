@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "supervisor/io/admin_answer.hpp"
+
 namespace pmctl {
 
 namespace {
@@ -27,6 +29,11 @@ PRAGMA user_version = 1;
 COMMIT;
 )";
 
+// Came later, as an addition that leaves the version as it is: an older pmctl passes over it.
+constexpr const char* added_tables = R"(
+CREATE TABLE IF NOT EXISTS admin (one INTEGER PRIMARY KEY CHECK (one = 1), snapshot TEXT NOT NULL);
+)";
+
 // In the order of StateDb::Sql. No index on events' names: one is written for each thing that happens, and
 // asked by name when a person does; a hundred thousand rows are walked in some 10 ms.
 constexpr std::array sql_texts = {
@@ -42,6 +49,8 @@ constexpr std::array sql_texts = {
     "INSERT INTO numbers VALUES ('next_run', ?1) "
     "ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
     "DELETE FROM events WHERE number <= ?",
+    "INSERT OR REPLACE INTO admin VALUES (1, ?)",
+    "DELETE FROM admin",
     "BEGIN IMMEDIATE",
     "COMMIT",
 };
@@ -162,6 +171,7 @@ DbResult<void> StateDb::prepare_schema() {
         "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256;"
         "PRAGMA journal_size_limit = 4194304; PRAGMA synchronous = NORMAL;");
     if (done && is_new) done = execute(schema);
+    if (done) done = execute(added_tables);
     return done;
 }
 
@@ -263,6 +273,9 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
             return bound(AppendEvent, event.number, event.at, event.name, event.kind, event.text);
         }
         case Kind::SetNextRun: return set_next_run(write.number);
+        case Kind::SetAdmin:
+            if (!write.admin) return run(ForgetAdmin);
+            return run(SetAdmin, std::string_view(admin_snapshot_text(*write.admin)));
     }
     return {};
 }
@@ -321,6 +334,16 @@ DbResult<StoredState> StateDb::read(std::size_t recent_events) {
     if (done) {
         done = each("SELECT value FROM numbers WHERE name = 'next_run'", [&](sqlite3_stmt* row) {
             state.next_run = std::max(state.next_run, column_number<RunNumber>(row, 0));
+        });
+    }
+    if (done) {
+        done = each("SELECT snapshot FROM admin", [&](sqlite3_stmt* row) {
+            auto snapshot = parse_admin_snapshot(column_text(row, 0));
+            if (snapshot) {
+                state.admin = std::make_shared<const AdminSnapshot>(std::move(*snapshot));
+            } else {
+                state.admin_fault = snapshot.error().message;
+            }
         });
     }
     if (!done) return tl::unexpected(done.error());

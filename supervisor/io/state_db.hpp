@@ -25,7 +25,9 @@ struct StoredState {
     std::vector<RunRecord> runs;                  // begun, and never reported as ended
     RunNumber next_run = 1;
     std::uint64_t last_event = 0;
-    std::vector<Event> events;  // the most recent, oldest first
+    std::vector<Event> events;                   // the most recent, oldest first
+    std::shared_ptr<const AdminSnapshot> admin;  // null: none
+    std::string admin_fault;                     // why there is none where something was stored; "" usually
 };
 
 struct DbError {
@@ -74,6 +76,8 @@ class StateDb {
         AppendEvent,
         SetNextRun,
         PruneEvents,
+        SetAdmin,
+        ForgetAdmin,
         Begin,
         Commit,
         SqlCount

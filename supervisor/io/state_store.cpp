@@ -31,7 +31,8 @@ bool is_intention(const StoreWrite& write) {
         case StoreWrite::Kind::RunStarted:
         case StoreWrite::Kind::RunEnded:
         case StoreWrite::Kind::AppendEvent:
-        case StoreWrite::Kind::SetNextRun: return false;
+        case StoreWrite::Kind::SetNextRun:
+        case StoreWrite::Kind::SetAdmin: return false;
     }
     return false;
 }
@@ -289,6 +290,11 @@ void StateStore::write(StoreWrite write) {
 bool StateStore::queue(StoreWrite write) {
     Inner& inner = *inner_;
     const std::lock_guard lock(inner.mutex);
+    if (write.kind == StoreWrite::Kind::SetAdmin) {
+        // It says all that the one before it does, and may be large where the disk refuses for long.
+        inner.finished += std::erase_if(
+            inner.queue, [](const StoreWrite& each) { return each.kind == StoreWrite::Kind::SetAdmin; });
+    }
     if (inner.queue.size() >= inner.limits.queued_writes) inner.make_room();
     const bool urgent = is_intention(write);
     inner.queue.push_back(std::move(write));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <csignal>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -71,6 +72,10 @@ class FakeEffects final : public Effects {
     bool is_finished = false;
     bool keeps_records = true;  // of order, checks, writes: off for crowds
     Result<Config> config = fail("no configuration");
+    std::function<void(const AdminCall&)> admin;  // the service; none: no answers
+    std::multimap<Duration, std::pair<std::uint64_t, AdminResult>> admin_agenda;  // when → call, its answer
+    std::vector<AdminAccess> accesses;
+    std::size_t admin_drops = 0;
     std::vector<double> dice{0.5};
     LogsReply logs;
 
@@ -163,6 +168,18 @@ class FakeEffects final : public Effects {
     }
     void close_logs(const std::string& name) override { closed_logs.insert(name); }
 
+    void set_admin(const AdminAccess& access) override {
+        accesses.push_back(access);
+        admin_agenda.clear();
+    }
+    void call_admin(const AdminCall& call) override {
+        if (admin) admin(call);
+    }
+    void drop_admin_calls() override {
+        ++admin_drops;
+        admin_agenda.clear();
+    }
+
     void wake_at(TimePoint when) override { wake = when; }
     void publish(std::uint64_t generation) override {
         ++publishes;
@@ -181,6 +198,7 @@ class FakeEffects final : public Effects {
     std::string log_path(const std::string& name) override { return "/var/lib/pmctl/logs/" + name; }
     std::vector<Event> history(const std::string&, std::size_t) override { return {}; }
     bool has_cgroups() override { return false; }
+    TimePoint clock() override { return TimePoint(std::chrono::hours(1) + time); }
     double random() override { return dice[randoms++ % dice.size()]; }
     void finished() override { is_finished = true; }
 

@@ -56,13 +56,18 @@ class World {
                                       ? Duration::max()
                                       : effects.wake.time_since_epoch() - std::chrono::hours(1);
             const Duration report = effects.agenda.empty() ? Duration::max() : effects.agenda.begin()->first;
-            if (std::min(wake, report) > end) {
+            const Duration admin =
+                effects.admin_agenda.empty() ? Duration::max() : effects.admin_agenda.begin()->first;
+            const Duration next = std::min({wake, report, admin});
+            if (next > end) {
                 effects.time = end;
                 return false;
             }
-            effects.time = std::max(effects.time, std::min(wake, report));
-            if (report <= wake) {
+            effects.time = std::max(effects.time, next);
+            if (report == next) {
                 deliver();
+            } else if (admin == next) {
+                deliver_admin();
             } else {
                 supervisor_->woke(now());
             }
@@ -171,6 +176,10 @@ class World {
         if (ports.size() != supervisor_->ports().held().size()) return "a port is held for nobody";
         if (effects.wake > first) return "nobody is woken for the first deadline";
         if (effects.published != supervisor_->roster().generation()) return "a change was not published";
+        if (const auto& admin = supervisor_->admin()) {
+            if (effects.wake > next_deadline(*admin)) return "nobody is woken for the admin service";
+            if (const std::string what = broken_invariant(*admin); !what.empty()) return what;
+        }
         return "";
     }
 
@@ -190,6 +199,11 @@ class World {
             process->second.checking = false;
             supervisor_->checked(report.run, effects.answer(process->second), now());
         }
+    }
+    void deliver_admin() {
+        auto [number, result] = std::move(effects.admin_agenda.begin()->second);
+        effects.admin_agenda.erase(effects.admin_agenda.begin());
+        supervisor_->admin_replied(number, std::move(result), now());
     }
     void check_all() {
         if (!checks_everything) return;

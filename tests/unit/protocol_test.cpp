@@ -61,12 +61,17 @@ std::vector<Request> every_request() {
             ScaleRequest{{{"web", 3}, {"db", 0}}},
             SignalRequest{"HUP", some},
             ResetRequest{some},
-            DownRequest{true}};
+            DownRequest{true},
+            AdminRequest{}};
 }
 
 std::vector<Reply> every_reply() {
     return {HelloReply{1, "0.1.0", 17, "/etc/pmctl/pmctl.toml"},
-            StatusReply{8, {full_row(), StatusRow{}}, {"old"}, "no cgroups"},
+            StatusReply{8,
+                        {full_row(), StatusRow{}},
+                        {"old"},
+                        "no cgroups",
+                        AdminOutage{moment, "connection refused", true, "admin", moment}},
             DescribeReply{full_row(),
                           {"./server", "--port"},
                           "/srv",
@@ -84,7 +89,26 @@ std::vector<Reply> every_reply() {
             EventsReply{{{3, moment, "web", "state", "Running → Failed"}}, 3},
             WhyReply{full_row(), {{1, moment, "web", "decision", "text"}}, "started in 2 s"},
             ConfigReply{{{"instances.web.port", "\"auto\"", "default"}}},
-            PortsReply{30000, 31000, 998, {{30001, "web", "used"}}}};
+            PortsReply{30000, 31000, 998, {{30001, "web", "used"}}},
+            AdminReply{"https://admin",
+                       "admin",
+                       "poll",
+                       42,
+                       moment,
+                       moment,
+                       moment,
+                       "HTTP 401",
+                       true,
+                       3,
+                       "HTTP 504",
+                       moment,
+                       12,
+                       {{"bad", "no template"}},
+                       {"a", "b"},
+                       7,
+                       3ms,
+                       2ms,
+                       9ms}};
 }
 
 int code_of(const tl::expected<IncomingRequest, Refusal>& parsed) {

@@ -1,0 +1,175 @@
+#include "cli/arguments_options.hpp"
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+
+namespace pmctl {
+
+namespace {
+
+void add_globals(CLI::App& app, Arguments& into, ArgumentTexts& texts) {
+    app.set_help_flag();
+    app.add_flag("-h,--help", texts.help, "Print this help");
+    app.add_option("--config", into.config,
+                   "Configuration (default: $PMCTL_CONFIG, pmctl.toml here or in a parent folder, "
+                   "/etc/pmctl/pmctl.toml)")
+        ->type_name("FILE")
+        ->group("Common options");
+    app.add_option("--socket", into.socket,
+                   "Control socket (default: $PMCTL_SOCKET, or as the configuration says)")
+        ->type_name("PATH")
+        ->group("Common options");
+    app.add_flag("--json", into.json, "Print JSON")->group("Common options");
+    app.add_option("--color", texts.color, "auto, always or never (default: auto)")
+        ->type_name("WHEN")
+        ->group("Common options");
+}
+
+void add_targets(CLI::App& app, Arguments& into) {
+    app.add_option("TARGET", into.targets.names, "Instance, replica (web:1), @group or 'glob*'");
+    app.add_flag("--all", into.targets.all, "All instances");
+}
+
+void add_waiting(CLI::App& app, Arguments& into, ArgumentTexts& texts) {
+    app.add_flag("--no-wait", into.no_wait, "Do not wait for the outcome");
+    app.add_option("--timeout", texts.timeout, "Longest wait, 0 for no limit (default: 90s)")
+        ->type_name("TIME");
+}
+
+void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts& texts) {
+    switch (command) {
+        case Command::Up:
+            add_targets(app, into);
+            app.add_flag("-d,--detach", into.detach, "Go to the background once all are healthy");
+            app.add_option("--timeout", texts.timeout, "With -d: longest wait, 0 for no limit (default: 90s)")
+                ->type_name("TIME");
+            return;
+        case Command::Down:
+            app.add_flag("--now", into.now, "KILL at once, no graceful stop");
+            app.add_option("--timeout", texts.timeout, "Longest wait, 0 for no limit (default: 90s)")
+                ->type_name("TIME");
+            return;
+        case Command::Status:
+            add_targets(app, into);
+            app.add_flag("-q,--quiet", into.quiet, "Names only");
+            app.add_flag("-w,--watch", into.watch, "Show it again whenever it changes");
+            return;
+        case Command::Start:
+        case Command::Stop:
+            add_targets(app, into);
+            add_waiting(app, into, texts);
+            return;
+        case Command::Restart:
+            add_targets(app, into);
+            add_waiting(app, into, texts);
+            return;
+        case Command::Reload:
+            app.add_flag("--dry-run", into.dry_run, "Show what would change and change nothing");
+            add_waiting(app, into, texts);
+            return;
+        case Command::Plan:
+            app.add_flag("--exit-code", into.exit_code, "Exit with 3 when something would change");
+            return;
+        case Command::Logs:
+            add_targets(app, into);
+            app.add_flag("-f,--follow", into.follow, "Go on with what is written from now on");
+            app.add_option("-n,--lines", texts.lines, "Only the last N lines of each (default: all)")
+                ->type_name("N");
+            app.add_option("--since", into.since,
+                           "Only what is newer: 10m (ago), 2026-11-22T20:10:00Z, \"2026-11-22 20:10\"")
+                ->type_name("TIME");
+            app.add_flag("--stdout", texts.only_stdout, "Only standard output");
+            app.add_flag("--stderr", texts.only_stderr, "Only standard error");
+            app.add_flag("-t,--timestamps", into.timestamps, "Begin each line with its time");
+            return;
+        case Command::Events:
+            add_targets(app, into);
+            app.add_flag("-f,--follow", into.follow, "Go on with what happens from now on");
+            app.add_option("-n,--lines", texts.lines, "Only the last N (default: 100)")->type_name("N");
+            return;
+        case Command::Why: app.add_option("NAME", into.subject, "Instance or replica")->required(); return;
+        case Command::Wait:
+            add_targets(app, into);
+            app.add_option("--for", into.wait_for, "healthy, stopped or converged")
+                ->type_name("WHAT")
+                ->required();
+            app.add_option("--timeout", texts.timeout, "Longest wait, 0 for no limit (default: 90s)")
+                ->type_name("TIME");
+            return;
+        case Command::Scale:
+            app.add_option("ID=N", texts.scale, "Instance and its number of replicas")->required();
+            add_waiting(app, into, texts);
+            return;
+        case Command::Signal:
+            app.add_option("SIG", into.subject, "HUP, SIGHUP or 1")->required();
+            add_targets(app, into);
+            return;
+        case Command::Reset: add_targets(app, into); return;
+        case Command::Config:
+            app.add_option("ID", into.subject, "Instance (default: the whole configuration)");
+            app.add_flag("--show-secrets", into.show_secrets, "Do not mask what looks secret");
+            return;
+        case Command::Validate:
+            app.add_option("FILE", into.subject, "Configuration (default: as for --config)");
+            return;
+        case Command::Init: app.add_flag("--force", into.force, "Replace a pmctl.toml that is there"); return;
+        case Command::Completion:
+            app.add_option("SHELL", into.subject, "bash, zsh or fish")->required();
+            return;
+        case Command::Help: app.add_option("COMMAND", into.subject, "Command to explain"); return;
+        case Command::Ports:
+        case Command::Admin:
+        case Command::Version: return;
+    }
+}
+
+std::string_view more_help(Command command) {
+    switch (command) {
+        case Command::Status:
+            return "One TARGET with one replica is shown in full.\n"
+                   "Exit status: 0 when every instance named is Running, 3 when one is not. Without TARGET\n"
+                   "those that are meant to be stopped do not count.";
+        case Command::Up:
+            return "Ctrl-C stops every instance gracefully, a second one at once; the exit status is then "
+                   "0.\n"
+                   "Where a supervisor runs already, the configuration is applied and Ctrl-C only detaches.";
+        case Command::Down: return "Exit status 5 when no supervisor runs.";
+        case Command::Admin:
+            return "Exit status: 0 when the admin service answers, 3 when it does not, 1 where none is "
+                   "configured.";
+        case Command::Wait: return "Exit status: 0 as wished, 3 it can no longer be, 6 time is up.";
+        case Command::Plan: return "The same as: pmctl reload --dry-run";
+        case Command::Start:
+        case Command::Stop:
+        case Command::Restart:
+        case Command::Reload:
+        case Command::Logs:
+        case Command::Events:
+        case Command::Why:
+        case Command::Scale:
+        case Command::Signal:
+        case Command::Reset:
+        case Command::Ports:
+        case Command::Config:
+        case Command::Validate:
+        case Command::Init:
+        case Command::Completion:
+        case Command::Help:
+        case Command::Version: return "";
+    }
+    return "";
+}
+
+}  // namespace
+
+void prepare(CLI::App& app, const CommandEntry& entry, Arguments& into, ArgumentTexts& texts) {
+    into.command = entry.command;
+    app.allow_extras();
+    app.get_formatter()->column_width(34);
+    app.footer(std::string(more_help(entry.command)));
+    add_options(app, entry.command, into, texts);
+    add_globals(app, into, texts);
+}
+
+}  // namespace pmctl
