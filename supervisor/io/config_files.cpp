@@ -1,13 +1,12 @@
 #include "supervisor/io/config_files.hpp"
 
 #include <glob.h>
-#include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
 #include <set>
 
 #include "shared/text_file.hpp"
+#include "supervisor/io/secret_file.hpp"
 
 namespace pmctl {
 namespace {
@@ -40,24 +39,8 @@ class Matches {
     int status_;
 };
 
-// What a file of [admin] may not be larger than: a secret is a line, and a bundle of all authorities of the
-// world 250 KB.
-constexpr std::uint64_t max_secret_bytes = 4096;
+// A bundle of all authorities of the world has 250 KB.
 constexpr std::uint64_t max_ca_bytes = std::uint64_t{4} << 20;
-
-// The text of a file that only its owner can read, without white space at its end.
-Result<std::string> read_secret(const std::string& path) {
-    struct stat status{};
-    if (::stat(path.c_str(), &status) != 0)
-        return fail("'" + path + "': " + std::strerror(errno));  // NOLINT(concurrency-mt-unsafe): one thread
-    if (!S_ISREG(status.st_mode)) return fail("'" + path + "': is no regular file");
-    if ((status.st_mode & 077U) != 0)
-        return fail("'" + path + "': others than its owner have permissions on it; chmod 600 it");
-    auto text = read_text_file(path, max_secret_bytes);
-    if (!text) return text;
-    text->erase(text->find_last_not_of(" \t\r\n") + 1);
-    return text;
-}
 
 std::string why_unreadable(const std::string& path) {
     const auto text = read_text_file(path, max_ca_bytes);
@@ -79,7 +62,7 @@ class Loading {
             env_files.emplace(path, read_text_file(path, max_config_bytes));
         const AdminPaths named = admin_paths_of(files_);
         AdminFiles admin;
-        if (!named.secret_file.empty()) admin.secret = read_secret(named.secret_file);
+        if (!named.secret_file.empty()) admin.secret = read_secret_file(named.secret_file);
         if (!named.ca_file.empty()) admin.ca_fault = why_unreadable(named.ca_file);
         return build_config(std::move(files_), env_files, std::move(problems_), surroundings, admin);
     }

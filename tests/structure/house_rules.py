@@ -14,7 +14,7 @@ for top in ("cli", "shared", "supervisor", "tests", "etc", "man", "README.md"):
     found = [path] if os.path.isfile(path) else [
         os.path.join(folder, name)
         for folder, folders, names in os.walk(path)
-        if "__pycache__" not in folder
+        if "__pycache__" not in folder and "/tests/fuzz/corpus" not in folder  # bytes, not texts
         for name in names
     ]
     for file in sorted(found):

@@ -126,8 +126,8 @@ TEST_CASE("the secret of [admin] is read from a file that nobody else can read")
     CHECK(problems() == ":3:1: 'admin.secret_file' '" + (folder / "s") + "': No such file or directory\n");
     folder.write("s", "s3cr3t\n");
     REQUIRE(::chmod((folder / "s").c_str(), 0644) == 0);
-    CHECK(problems().starts_with(":3:1: 'admin.secret_file' '" + (folder / "s") + "': "));
-    CHECK(problems().find("s3cr3t") == std::string::npos);
+    CHECK(problems() == ":3:1: 'admin.secret_file' '" + (folder / "s") +
+                            "' may be read by others (mode 0644): chmod 600 it\n");
     REQUIRE(::chmod((folder / "s").c_str(), 0600) == 0);
     CHECK(problems() == "");
     const auto loaded = load_file(main);
