@@ -31,6 +31,7 @@ std::string suggestion(const std::string& word, const std::vector<std::string>& 
 
 tl::unexpected<Error> unknown_command(const std::string& word) {
     std::vector<std::string> names;
+    names.reserve(command_list.size());
     for (const CommandEntry& each : command_list) names.emplace_back(each.name);
     const std::string near = suggestion(word, names);
     return fail(ErrorKind::Invalid,

@@ -57,9 +57,6 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
             return;
         case Command::Start:
         case Command::Stop:
-            add_targets(app, into);
-            add_waiting(app, into, texts);
-            return;
         case Command::Restart:
             add_targets(app, into);
             add_waiting(app, into, texts);

@@ -8,7 +8,7 @@
 #include "cli/arguments.hpp"
 #include "cli/command_list.hpp"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): CLI11's
 class App;
 }
 

@@ -27,7 +27,10 @@ Result<AdminReply> admin_view(const Supervisor& supervisor, Now now) {
     AdminReply reply;
     reply.url = provider.url;
     reply.instance = config.admin->instance;
-    reply.mode = provider.url.empty() ? "waiting" : by_interval(provider) ? "interval" : "poll";
+    // Where fetches fail as well it says nothing of how they are made that polls do.
+    const bool interval = !provider.has_poll || provider.poll_trouble;
+    reply.mode = provider.url.empty() ? "waiting" : interval ? "interval" : "poll";
+    if (provider.poll_trouble) reply.poll_error = provider.poll_trouble->why;
     reply.event = provider.in_force.event;
     reply.succeeded_at = provider.succeeded_at;
     reply.fetched_at = fetched_at(provider);
@@ -37,7 +40,6 @@ Result<AdminReply> admin_view(const Supervisor& supervisor, Now now) {
         reply.refused = trouble->refused;
         reply.failures = trouble->failures;
     } else if (provider.poll_trouble) {
-        reply.poll_error = provider.poll_trouble->why;
         reply.failures = provider.poll_trouble->failures;
     }
     reply.next_try = next_try(provider, now);

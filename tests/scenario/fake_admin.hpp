@@ -12,6 +12,50 @@
 
 namespace pmctl::test {
 
+inline const std::string usual = R"(
+[admin]
+url = "https://admin.internal"
+secret_file = "secret"
+[apps.shop]
+command = ["/srv/shop", "--port", "${PORT}"]
+[instances.db]
+command = ["/srv/db"]
+port = "none"
+)";
+
+inline Config config_from(const std::string& text) {
+    LoadedConfig loaded = load(text);
+    if (!loaded.config) FAIL(problems_of(loaded));
+    return *loaded.config;
+}
+
+// The texts of all events of this kind.
+inline std::vector<std::string> told(World& world, const std::string& kind = "admin") {
+    std::vector<std::string> texts;
+    for (const Event& each : world.supervisor().journal().events()) {
+        if (each.kind == kind) texts.push_back(each.text);
+    }
+    return texts;
+}
+
+inline bool was_told(World& world, const std::string& words) {
+    for (const std::string& each : told(world)) {
+        if (each.find(words) != std::string::npos) return true;
+    }
+    return false;
+}
+
+// What a next supervisor of this store would find.
+inline Inheritance left_by(World& world) {
+    Inheritance left;
+    left.next_run = 1000;
+    left.next_event = 1000;
+    for (const StoreWrite& write : world.effects.writes) {
+        if (write.kind == StoreWrite::Kind::SetAdmin) left.admin = write.admin;
+    }
+    return left;
+}
+
 class FakeAdmin {
   public:
     std::map<std::string, std::vector<AdminField>> entries;

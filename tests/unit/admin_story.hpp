@@ -18,6 +18,16 @@ inline AdminEntry entry_of(std::string id, const std::string& version = "1") {
     return {std::move(id), 0, {{"app", std::string("shop")}, {"version", version}}};
 }
 
+constexpr auto fetch_call = AdminCall::Kind::Fetch;
+constexpr auto poll_call = AdminCall::Kind::Poll;
+
+using Ids = std::vector<std::string>;
+inline Ids ids_of(const AdminProvider& provider) {
+    Ids ids;
+    for (const AdminEntry& each : provider.in_force.entries) ids.push_back(each.id);
+    return ids;
+}
+
 struct AdminStory {
     AdminProvider provider;
     AdminSettings settings;
