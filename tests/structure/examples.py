@@ -25,7 +25,7 @@ def validate(what, path):
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "DEMO_ADMIN_SECRET": "as etc/quickstart makes one"},
+        env={**os.environ, "DEMO_ADMIN_SECRET": "as etc/quickstart makes one", "ADMIN_SECRET": "another"},
         check=False,
     )
     if done.returncode != 0:
