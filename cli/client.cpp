@@ -33,17 +33,19 @@ struct Client::Inner {
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
-        {
-            const NngSocket closed(std::move(socket));
-        }  // first: its threads report to `lost`
-        if (lost >= 0) ::close(lost);
+        // First, since its threads report to `lost`; where they still do, it stays.
+        if (!socket.close()) {
+            static_cast<void>(lost.release());
+        } else if (lost && *lost >= 0) {
+            ::close(*lost);
+        }
         if (either >= 0) ::close(either);
     }
 
     Result<void> open(const std::string& path);
     Result<void> watch();
     bool is_lost() const {
-        pollfd gone{lost, POLLIN, 0};
+        pollfd gone{*lost, POLLIN, 0};
         return ::poll(&gone, 1, 0) != 0;
     }
     tl::unexpected<Error> went_away() const {
@@ -52,8 +54,8 @@ struct Client::Inner {
 
     NngSocket socket;
     std::string path;
-    int lost = -1;    // readable once the connection has gone
-    int either = -1;  // an epoll of `lost` and what nng signals a reply with
+    std::unique_ptr<int> lost;  // an eventfd: readable once the connection has gone
+    int either = -1;            // an epoll of `lost` and what nng signals a reply with
     std::uint64_t last_id = 0;
     int peer_pid = 0;
 };
@@ -83,13 +85,13 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
 }
 
 Result<void> Client::Inner::watch() {
-    lost = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    lost = std::make_unique<int>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     either = ::epoll_create1(EPOLL_CLOEXEC);
     int arrived = -1;
-    if (lost < 0 || either < 0) return fail("no descriptors left for the connection");
+    if (*lost < 0 || either < 0) return fail("no descriptors left for the connection");
     if (const int error = nng_socket_get_int(socket.get(), NNG_OPT_RECVFD, &arrived); error != 0)
         return fail("nng: " + nng_text(error));
-    for (const int fd : {lost, arrived}) {
+    for (const int fd : {*lost, arrived}) {
         epoll_event event{};
         event.events = EPOLLIN;
         if (::epoll_ctl(either, EPOLL_CTL_ADD, fd, &event) != 0) return fail("epoll_ctl failed");
@@ -100,7 +102,7 @@ Result<void> Client::Inner::watch() {
             const std::uint64_t one = 1;
             if (::write(*static_cast<int*>(fd), &one, sizeof one) < 0) return;  // it is readable already
         },
-        &lost);
+        lost.get());
     return {};
 }
 

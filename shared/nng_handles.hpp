@@ -5,9 +5,13 @@
 #include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 
+#include <chrono>
 #include <csignal>
+#include <future>
 #include <string>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace pmctl {
@@ -21,14 +25,33 @@ class NngSocket {
         std::swap(socket_, other.socket_);
         return *this;
     }
-    ~NngSocket() {
-        if (nng_socket_id(socket_) > 0) nng_close(socket_);
+    ~NngSocket() { close(); }
+
+    // nng 1.5.2 may wait for ever in nng_close, about once in fifty times where peers are leaving at the same
+    // moment (its reaper waits for an operation of a pipe whose end nobody tells). So a thread closes it, and
+    // is left behind when it takes too long: false. What callbacks of the socket use has to stay then; the
+    // end of the process ends it all.
+    bool close() {
+        if (nng_socket_id(socket_) <= 0) return true;
+        const nng_socket closing = std::exchange(socket_, none());
+        try {
+            std::promise<void> closed;
+            const auto is_closed = closed.get_future();
+            std::thread([closing, closed = std::move(closed)]() mutable {
+                nng_close(closing);
+                closed.set_value();
+            }).detach();
+            return is_closed.wait_for(closing_patience) == std::future_status::ready;
+        } catch (const std::system_error&) {  // no thread is to be had: it is closed with the process
+            return false;
+        }
     }
 
     nng_socket get() const { return socket_; }
     nng_socket* out() { return &socket_; }  // for the calls that open one
 
   private:
+    static constexpr std::chrono::seconds closing_patience{1};
     static nng_socket none() { return NNG_SOCKET_INITIALIZER; }
     nng_socket socket_ = NNG_SOCKET_INITIALIZER;
 };
