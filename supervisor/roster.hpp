@@ -41,6 +41,10 @@ struct Instance {
     std::optional<std::uint32_t> scale;  // an operator's, until the next reload
     std::vector<std::unique_ptr<Member>> members;
     std::vector<std::string> dependents;  // ids that name this one in depends_on
+    // With on_demand = true:
+    TimePoint asked_at{};                  // the last question for one of its hostnames, or start
+    TimePoint demanded_at{};               // the question that started it last
+    TimePoint idle_at = TimePoint::max();  // its place among those that may be idle
 
     std::uint32_t replicas() const { return scale.value_or(spec->replicas); }
 };
