@@ -15,6 +15,7 @@
 
 #include "shared/protocol.hpp"
 #include "supervisor/core/replica.hpp"
+#include "supervisor/core/tally.hpp"
 
 namespace pmctl {
 
@@ -33,6 +34,7 @@ struct Member {
     std::uint64_t port_turn = 0;  // its place among those that wait for a port; 0: it does not
     std::uint64_t change = 0;     // generation of its last change
     TimePoint scheduled = TimePoint::max();  // its place among the deadlines
+    Tally tally;
 };
 
 struct Instance {

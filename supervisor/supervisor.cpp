@@ -125,6 +125,7 @@ void Supervisor::note(const std::string& name, const std::string& kind, const st
 void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     const Shown before = shown(member.replica);
     const Actions actions = step(member.replica, event, now, effects_.random());
+    count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now);
     if (const Shown after = shown(member.replica); after != before) {
         roster_.touch(member);
         const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;

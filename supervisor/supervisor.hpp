@@ -92,6 +92,7 @@ class Supervisor {
     const PortTable& ports() const { return ports_; }
     const Journal& journal() const { return journal_; }
     const RouteTable& routes() const { return routes_; }
+    const Totals& totals() const { return totals_; }
     const std::optional<AdminProvider>& admin() const { return admin_; }
     // What it waits for before it may start, "" for nothing: "'db' to be healthy".
     std::string gate_of(const Member& member) const;
@@ -194,6 +195,7 @@ class Supervisor {
     PortTable ports_;
     Journal journal_;
     RouteTable routes_;
+    Totals totals_;
     std::uint64_t routes_seen_ = 0;                  // the generation up to which routes_ knows of changes
     std::set<std::pair<TimePoint, Instance*>> idle_;  // when to look whether it is still asked for
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;

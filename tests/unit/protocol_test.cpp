@@ -62,7 +62,8 @@ std::vector<Request> every_request() {
             SignalRequest{"HUP", some},
             ResetRequest{some},
             DownRequest{true},
-            AdminRequest{}};
+            AdminRequest{},
+            RoutesRequest{"shop.localhost", 7, 30s}};
 }
 
 std::vector<Reply> every_reply() {
@@ -90,6 +91,7 @@ std::vector<Reply> every_reply() {
             WhyReply{full_row(), {{1, moment, "web", "decision", "text"}}, "started in 2 s"},
             ConfigReply{{{"instances.web.port", "\"auto\"", "default"}}},
             PortsReply{30000, 31000, 998, {{30001, "web", "used"}}},
+            RoutesReply{9, {{"shop.localhost", "127.0.0.1:30001", "web:1", "Running"}, {"x", "", "y", "Failed"}}},
             AdminReply{"https://admin",
                        "admin",
                        "poll",
