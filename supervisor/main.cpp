@@ -78,10 +78,9 @@ class Daemon {
     }
 
     void open_http(const HttpSettings& settings) {
-        http_.emplace(loop_, supervisor_, effects_, HttpApiSettings{settings.listen, PMCTL_VERSION},
-                      [this](const std::string& text) {
-                          supervisor_.note("", "supervisor", text, Loop::now());
-                      });
+        http_.emplace(
+            loop_, supervisor_, effects_, HttpApiSettings{settings.listen, PMCTL_VERSION},
+            [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); });
     }
 
     void on_signal(int number) {

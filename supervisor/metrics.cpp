@@ -9,8 +9,9 @@ namespace pmctl {
 
 namespace {
 
-constexpr std::array<Phase, phases> all_phases{Phase::Unknown,  Phase::Starting, Phase::Running, Phase::Unhealthy,
-                                               Phase::Stopping, Phase::Stopped,  Phase::Failed};
+constexpr std::array<Phase, phases> all_phases{Phase::Unknown,   Phase::Starting, Phase::Running,
+                                               Phase::Unhealthy, Phase::Stopping, Phase::Stopped,
+                                               Phase::Failed};
 
 double seconds(Duration value) {
     return std::chrono::duration<double>(value).count();
@@ -141,7 +142,8 @@ class Report {
                    "From an event of the admin service to what came of it: the last one.");
         out_.sample({}, seconds(provider.latencies.last));
         if (provider.succeeded_at) {
-            out_.gauge("pmctl_admin_last_success_time_seconds", "The last call that did not fail; Unix time.");
+            out_.gauge("pmctl_admin_last_success_time_seconds",
+                       "The last call that did not fail; Unix time.");
             out_.sample({}, seconds(*provider.succeeded_at));
         }
     }
@@ -169,8 +171,8 @@ class Report {
 
 }  // namespace
 
-std::string metrics_of(const Supervisor& supervisor, const ProcessFigures& process, const std::string& version,
-                       Now now) {
+std::string metrics_of(const Supervisor& supervisor, const ProcessFigures& process,
+                       const std::string& version, Now now) {
     return Report(supervisor, now).text(process, version);
 }
 

@@ -20,7 +20,7 @@ struct ProcessFigures {
 };
 
 // In Prometheus' text format, version 0.0.4.
-std::string metrics_of(const Supervisor& supervisor, const ProcessFigures& process, const std::string& version,
-                       Now now);
+std::string metrics_of(const Supervisor& supervisor, const ProcessFigures& process,
+                       const std::string& version, Now now);
 
 }  // namespace pmctl

@@ -196,7 +196,7 @@ class Supervisor {
     Journal journal_;
     RouteTable routes_;
     Totals totals_;
-    std::uint64_t routes_seen_ = 0;                  // the generation up to which routes_ knows of changes
+    std::uint64_t routes_seen_ = 0;                   // the generation up to which routes_ knows of changes
     std::set<std::pair<TimePoint, Instance*>> idle_;  // when to look whether it is still asked for
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
     std::map<std::string, std::uint32_t> inherited_scales_;

@@ -86,9 +86,8 @@ void Supervisor::watch_idle(Instance& instance, TimePoint when) {
     if (instance.idle_at != TimePoint::max()) idle_.erase({instance.idle_at, &instance});
     instance.idle_at = TimePoint::max();
     const Policy& policy = instance.spec->policy;
-    const bool runs = std::any_of(instance.members.begin(), instance.members.end(), [](const auto& each) {
-        return each->replica.wanted == Wanted::Running;
-    });
+    const bool runs = std::any_of(instance.members.begin(), instance.members.end(),
+                                  [](const auto& each) { return each->replica.wanted == Wanted::Running; });
     if (when == TimePoint::max() || !policy.on_demand || policy.idle_timeout == Duration::zero() || !runs)
         return;
     instance.asked_at = std::max(instance.asked_at, when);
@@ -112,9 +111,8 @@ void Supervisor::stop_if_idle(Instance& instance, Now now) {
         std::any_of(instance.dependents.begin(), instance.dependents.end(), [&](const std::string& id) {
             const Instance* other = roster_.find(id);
             return other != nullptr &&
-                   std::any_of(other->members.begin(), other->members.end(), [](const auto& each) {
-                       return each->replica.wanted == Wanted::Running;
-                   });
+                   std::any_of(other->members.begin(), other->members.end(),
+                               [](const auto& each) { return each->replica.wanted == Wanted::Running; });
         });
     if (needed) return watch_idle(instance, now.steady);
     if (instance.asked_at + policy.idle_timeout > now.steady) return watch_idle(instance, instance.asked_at);

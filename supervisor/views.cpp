@@ -174,9 +174,9 @@ void add_routes(const Supervisor& supervisor, const RouteRow& row, std::vector<R
     // What stands in the way is the first replica's.
     const Instance* instance = supervisor.roster().find(row.instance);
     const bool any = instance != nullptr && !instance->members.empty();
-    lines.push_back({row.hostname, "", row.instance,
-                     std::string(pmctl::to_text(
-                         any ? phase_of(instance->members.front()->replica) : Phase::Stopped))});
+    lines.push_back(
+        {row.hostname, "", row.instance,
+         std::string(pmctl::to_text(any ? phase_of(instance->members.front()->replica) : Phase::Stopped))});
 }
 
 PortsReply ports_of(const Supervisor& supervisor) {

@@ -19,7 +19,8 @@ std::string route_document(const RouteFound& found, std::uint64_t generation);
 // {"generation","routes":[{"hostname","instance","upstreams":[{"name","address","port","upstream"}]}]}
 std::string routes_document(const std::vector<RouteRow>& rows, std::uint64_t generation);
 // A router a host and a service an instance; one that has no healthy run has no servers, which Traefik
-// answers with 503. Its Host() rules know no ports: of several that differ in that alone the first one counts.
+// answers with 503. Its Host() rules know no ports: of several that differ in that alone the first one
+// counts.
 std::string traefik_document(const std::vector<RouteRow>& rows);
 // "shop.localhost 30001" a line, 0 where none is healthy; a host that was configured with a port is there
 // without it as well.

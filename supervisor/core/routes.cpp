@@ -42,8 +42,7 @@ void RouteTable::set_hosts(const std::string& instance, const std::vector<std::s
     entry.hostnames = hostnames;
     for (const std::string& each : hostnames) {
         hosts_[each] = &entry;
-        if (each.find(':') != std::string::npos)
-            with_ports_[std::string(without_port(each))].insert(each);
+        if (each.find(':') != std::string::npos) with_ports_[std::string(without_port(each))].insert(each);
     }
     ++generation_;
 }

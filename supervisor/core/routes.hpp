@@ -1,5 +1,5 @@
-// Which hostname leads where: hostname → upstreams, as a numbered table. Which runs may be in it, and when one
-// leaves it, is the Supervisor's to say; how it is shown to proxies is route_documents.hpp's.
+// Which hostname leads where: hostname → upstreams, as a numbered table. Which runs may be in it, and when
+// one leaves it, is the Supervisor's to say; how it is shown to proxies is route_documents.hpp's.
 #pragma once
 
 #include <cstddef>

@@ -35,8 +35,8 @@ Duration served_until(const Tally& tally, TimePoint now) {
     return tally.served + (tally.serves ? now - tally.since : Duration::zero());
 }
 
-void count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event, Phase before,
-                 std::uint64_t restarts_before, Now now) {
+void count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event,
+                 Phase before, std::uint64_t restarts_before, Now now) {
     if (const auto* check = std::get_if<Checked>(&event); check != nullptr && !check->result.inconclusive) {
         ++(check->result.ok ? tally.good_checks : tally.bad_checks);
         totals.check_latency.add(check->result.latency);

@@ -41,7 +41,7 @@ Duration wanted_until(const Tally& tally, TimePoint now);
 Duration served_until(const Tally& tally, TimePoint now);
 
 // The replica has become what it is by this event; `before`: its phase then, and its restarts.
-void count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event, Phase before,
-                 std::uint64_t restarts_before, Now now);
+void count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event,
+                 Phase before, std::uint64_t restarts_before, Now now);
 
 }  // namespace pmctl

@@ -70,7 +70,8 @@ HttpResponse answer_to(const Question& question, const RouteFound& found, std::u
     HttpResponse response =
         known ? http_error(status, fmt::format("'{}' is not healthy at the moment", *found.instance))
               : http_error(status, "no instance has this hostname");
-    if (question.auth_request) response.headers += known ? "X-Route-Status: 503\r\n" : "X-Route-Status: 404\r\n";
+    if (question.auth_request)
+        response.headers += known ? "X-Route-Status: 503\r\n" : "X-Route-Status: 404\r\n";
     if (known) response.headers += "Retry-After: 1\r\n";
     return response;
 }
@@ -168,7 +169,7 @@ void HttpApi::Inner::asked(Ticket ticket, const HttpRequest& request) {
     if (path == "/metrics") return server_->reply(ticket, metrics());
     if (path == "/healthz") return server_->reply(ticket, plain(200, "ok\n"));
     if (path == "/readyz") {
-        const char* why_not = !supervisor_.applied()     ? "the first configuration is being applied\n"
+        const char* why_not = !supervisor_.applied()    ? "the first configuration is being applied\n"
                               : supervisor_.finishing() ? "the supervisor is stopping\n"
                                                         : nullptr;
         return server_->reply(ticket, why_not == nullptr ? plain(200, "ok\n") : plain(503, why_not));

@@ -1,5 +1,5 @@
-// The read-only HTTP API: which path shows what. The answers come from the Supervisor's state; connections and
-// their limits are http_server's.
+// The read-only HTTP API: which path shows what. The answers come from the Supervisor's state; connections
+// and their limits are http_server's.
 #pragma once
 
 #include <cstdint>

@@ -28,13 +28,13 @@ struct HttpPeer {
     std::size_t sent = 0;                       // of both
     bool head = false;                          // the request that is being answered
     bool keep_alive = true;
-    bool ends = false;      // when all is sent
+    bool ends = false;       // when all is sent
     bool half_gone = false;  // it sends no more
-    bool taking = false;    // its requests are being taken: what is sent waits for the end of that
+    bool taking = false;     // its requests are being taken: what is sent waits for the end of that
     std::uint32_t watched = 0;
-    TimePoint progress{};                    // when it last read or wrote something
-    TimePoint deadline = TimePoint::max();   // what it is of depends on the state
-    TimePoint look_at = TimePoint::max();    // its place among those that are looked at
+    TimePoint progress{};                   // when it last read or wrote something
+    TimePoint deadline = TimePoint::max();  // what it is of depends on the state
+    TimePoint look_at = TimePoint::max();   // its place among those that are looked at
 
     std::size_t backlog() const { return out.size() + (shared ? shared->size() : 0) - sent; }
 };

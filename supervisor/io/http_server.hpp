@@ -16,10 +16,10 @@ namespace pmctl {
 
 // One request without a body. The views are good until the handler returns.
 struct HttpRequest {
-    bool head = false;        // HEAD: else GET, the rest is answered 405 before anybody sees it
-    std::string_view path;    // "/v1/routes", as it was sent
-    std::string_view query;   // behind the "?"
-    std::string_view host;    // the header fields, "" where there are none
+    bool head = false;       // HEAD: else GET, the rest is answered 405 before anybody sees it
+    std::string_view path;   // "/v1/routes", as it was sent
+    std::string_view query;  // behind the "?"
+    std::string_view host;   // the header fields, "" where there are none
     std::string_view forwarded_host;
     std::string_view if_none_match;
     std::string_view last_event_id;

@@ -42,7 +42,7 @@ Result<HttpSocket> open_unix(const std::string& text) {
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return failed(-1, text, ENAMETOOLONG);
     std::memcpy(address.sun_path, path.data(), path.size());
-    struct stat there {};
+    struct stat there{};
     if (::lstat(path.c_str(), &there) == 0) {
         if (!S_ISSOCK(there.st_mode)) return failed(-1, text, EEXIST);
         if (is_alive(address)) return failed(-1, text, EADDRINUSE);
@@ -73,14 +73,16 @@ std::uint16_t port_of(int fd) {
 Result<HttpSocket> open_http_socket(const std::string& text) {
     if (text.starts_with("unix:")) return open_unix(text);
     const auto colon = text.rfind(':');
-    if (colon == std::string::npos) return fail(ErrorKind::Invalid, "[http] listen = '" + text + "': no port");
+    if (colon == std::string::npos)
+        return fail(ErrorKind::Invalid, "[http] listen = '" + text + "': no port");
     std::string host = text.substr(0, colon);
     if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* list = nullptr;
-    const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(), text.c_str() + colon + 1, &hints, &list);
+    const int error =
+        ::getaddrinfo(host.empty() ? nullptr : host.c_str(), text.c_str() + colon + 1, &hints, &list);
     if (error != 0) return fail("[http] cannot listen on '" + text + "': " + ::gai_strerror(error));
     const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, ::freeaddrinfo);
     const int fd = ::socket(list->ai_family, type, 0);

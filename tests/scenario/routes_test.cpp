@@ -79,6 +79,7 @@ TEST_CASE("A reload moves hostnames without touching a process, and forgets thos
     World world;
     world.apply({served("web"), served("old")});
     REQUIRE(world.run_until_phase("old", Phase::Running));
+    REQUIRE(world.run_until_phase("web", Phase::Running));
     const int port = ask(world, "web.test");
     InstanceSpec web = served("web");
     web.hostnames = {"old.test", "new.test"};
@@ -122,7 +123,7 @@ TEST_CASE("A thousand questions at once start an instance on demand once") {
         CHECK(answer.hold_until == world.now().steady + 60s);
     }
     CHECK(world.effects.starts("web") == 1);
-    CHECK(world.row("web").reason == "asked for by a route query");
+    CHECK(world.member("web").replica.wanted_reason == "asked for by a route query");
     REQUIRE(world.run_until_phase("web", Phase::Running));
     CHECK(ask(world, "web.test") == world.effects.process("web")->port);
     world.run_for(1h);
