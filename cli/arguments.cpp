@@ -137,6 +137,7 @@ Result<void> check_together(const Arguments& given) {
         case Command::Why:
         case Command::Scale:
         case Command::Ports:
+        case Command::Routes:
         case Command::Admin:
         case Command::Config:
         case Command::Validate:

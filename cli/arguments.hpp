@@ -31,6 +31,7 @@ enum class Command {
     Signal,
     Reset,
     Ports,
+    Routes,
     Admin,
     Config,
     Validate,
@@ -50,7 +51,8 @@ struct Arguments {
     ColorChoice color = ColorChoice::Auto;
 
     Targets targets;
-    // NAME of why, ID of config, FILE of validate, SHELL of completion, SIG of signal, COMMAND of help
+    // NAME of why, HOSTNAME of routes, ID of config, FILE of validate, SHELL of completion, SIG of signal,
+    // COMMAND of help
     std::string subject;
     std::map<std::string, std::uint32_t> replicas;  // scale
     std::string wait_for;                           // healthy, stopped, converged

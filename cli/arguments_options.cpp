@@ -103,6 +103,10 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
             add_targets(app, into);
             return;
         case Command::Reset: add_targets(app, into); return;
+        case Command::Routes:
+            app.add_option("HOSTNAME", into.subject, "As a client asks for it (default: all)");
+            app.add_flag("-w,--watch", into.watch, "Show it again whenever it changes");
+            return;
         case Command::Config:
             app.add_option("ID", into.subject, "Instance (default: the whole configuration)");
             app.add_flag("--show-secrets", into.show_secrets, "Do not mask what looks secret");
@@ -135,6 +139,7 @@ std::string_view more_help(Command command) {
         case Command::Admin:
             return "Exit status: 0 when the admin service answers, 3 when it does not, 1 where none is "
                    "configured.";
+        case Command::Routes: return "Exit status: 0, with HOSTNAME 3 when it has no healthy run, 4 unknown.";
         case Command::Wait: return "Exit status: 0 as wished, 3 it can no longer be, 6 time is up.";
         case Command::Plan: return "The same as: pmctl reload --dry-run";
         case Command::Start:

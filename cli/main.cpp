@@ -31,6 +31,7 @@ Result<int> run(Session& session) {
         case Command::Signal: return run_signal(session);
         case Command::Reset: return run_reset(session);
         case Command::Ports: return run_ports(session);
+        case Command::Routes: return run_routes(session);
         case Command::Admin: return run_admin(session);
         case Command::Config: return run_config(session);
         case Command::Validate: return run_validate(session);

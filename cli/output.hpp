@@ -37,6 +37,11 @@ std::string why_text(const WhyReply& reply, const Style& style);
 std::string why_json(const WhyReply& reply);
 std::string ports_text(const PortsReply& reply, const Style& style);
 std::string ports_json(const PortsReply& reply);
+// output_routes.cpp: HOSTNAME UPSTREAM INSTANCE STATE
+std::string routes_text(const RoutesReply& reply, const Style& style);
+std::string routes_json(const RoutesReply& reply);
+// 3 where one host was asked for that leads nowhere.
+int routes_exit(const RoutesReply& reply, bool one);
 // output_admin.cpp
 std::string admin_text(const AdminReply& reply, const Style& style);
 std::string admin_json(const AdminReply& reply);

@@ -18,10 +18,11 @@ namespace {
 
 // In the order of the variants.
 constexpr std::array<std::string_view, std::variant_size_v<Request>> methods = {
-    "hello", "status", "describe", "start", "stop",   "restart", "reload", "logs", "events",
-    "why",   "config", "ports",    "scale", "signal", "reset",   "down",   "admin"};
+    "hello", "status", "describe", "start", "stop",   "restart", "reload", "logs",  "events",
+    "why",   "config", "ports",    "scale", "signal", "reset",   "down",   "admin", "routes"};
 constexpr std::array<std::string_view, std::variant_size_v<Reply>> types = {
-    "hello", "status", "describe", "action", "reload", "logs", "events", "why", "config", "ports", "admin"};
+    "hello",  "status", "describe", "action", "reload", "logs",
+    "events", "why",    "config",   "ports",  "admin",  "routes"};
 constexpr std::array<std::string_view, 3> outlooks = {"settled", "pending", "stuck"};
 constexpr std::array<std::string_view, 7> kinds = {"failed",      "invalid", "unsettled", "not_found",
                                                    "unavailable", "timeout", "denied"};

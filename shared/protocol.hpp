@@ -105,6 +105,13 @@ struct ResetRequest {
 struct AdminRequest {
     bool operator==(const AdminRequest&) const = default;
 };
+// With `since`: answered when the table is another than that generation, or after `wait`.
+struct RoutesRequest {
+    std::string hostname;  // as a client sends it; "": all
+    std::uint64_t since = 0;
+    Duration wait{};
+    bool operator==(const RoutesRequest&) const = default;
+};
 struct DownRequest {
     bool now = false;  // KILL at once, no grace
     bool operator==(const DownRequest&) const = default;
@@ -113,7 +120,7 @@ struct DownRequest {
 using Request =
     std::variant<HelloRequest, StatusRequest, DescribeRequest, StartRequest, StopRequest, RestartRequest,
                  ReloadRequest, LogsRequest, EventsRequest, WhyRequest, ConfigRequest, PortsRequest,
-                 ScaleRequest, SignalRequest, ResetRequest, DownRequest, AdminRequest>;
+                 ScaleRequest, SignalRequest, ResetRequest, DownRequest, AdminRequest, RoutesRequest>;
 
 struct HelloReply {
     int protocol = protocol_version;
@@ -316,8 +323,21 @@ struct AdminReply {
     bool operator==(const AdminReply&) const = default;
 };
 
+struct RouteLine {
+    std::string hostname;
+    std::string upstream;  // "127.0.0.1:30001"; "": no healthy run
+    std::string name;      // of the replica; of the instance where there is no upstream
+    std::string state;     // of that
+    bool operator==(const RouteLine&) const = default;
+};
+struct RoutesReply {
+    std::uint64_t generation = 0;
+    std::vector<RouteLine> routes;  // by hostname
+    bool operator==(const RoutesReply&) const = default;
+};
+
 using Reply = std::variant<HelloReply, StatusReply, DescribeReply, ActionReply, ReloadReply, LogsReply,
-                           EventsReply, WhyReply, ConfigReply, PortsReply, AdminReply>;
+                           EventsReply, WhyReply, ConfigReply, PortsReply, AdminReply, RoutesReply>;
 
 // JSON-RPC 2.0 texts: the method is the command's name, the result an object with its "type". Durations are
 // nanoseconds (`wait_ms`: milliseconds), times RFC 3339 with nine digits. Unknown fields are ignored, absent

@@ -74,6 +74,11 @@ void fields(auto& visit, Is<ResetRequest> auto& m) {
     fields(visit, m.targets);
 }
 void fields(auto&, Is<AdminRequest> auto&) {}
+void fields(auto& visit, Is<RoutesRequest> auto& m) {
+    visit("hostname", m.hostname);
+    visit("since", m.since);
+    visit.milliseconds("wait_ms", m.wait);
+}
 void fields(auto& visit, Is<DownRequest> auto& m) {
     visit("now", m.now);
 }
@@ -227,6 +232,16 @@ void fields(auto& visit, Is<AdminReply> auto& m) {
     visit("latency_ns", m.latency);
     visit("median_latency_ns", m.median_latency);
     visit("longest_latency_ns", m.longest_latency);
+}
+void fields(auto& visit, Is<RouteLine> auto& m) {
+    visit("hostname", m.hostname);
+    visit("upstream", m.upstream);
+    visit("name", m.name);
+    visit("state", m.state);
+}
+void fields(auto& visit, Is<RoutesReply> auto& m) {
+    visit("generation", m.generation);
+    visit("routes", m.routes);
 }
 void fields(auto& visit, Is<PortRow> auto& m) {
     visit("port", m.port);

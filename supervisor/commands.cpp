@@ -29,6 +29,7 @@ std::vector<std::string> needs_a_restart(const Config& before, const Config& aft
     compare(before.supervisor.log_format, after.supervisor.log_format, "[supervisor] log_format");
     compare(before.supervisor.socket_mode, after.supervisor.socket_mode, "[supervisor] socket_mode");
     compare(before.supervisor.socket_group, after.supervisor.socket_group, "[supervisor] socket_group");
+    compare(before.http, after.http, "[http] listen");
     return warnings;
 }
 
@@ -324,6 +325,21 @@ Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {
     ActionReply reply = action_reply(live);
     supervisor_.finish(request.now, "stopping everything: asked by `pmctl down`", now);
     reply.generation = supervisor_.roster().generation();
+    return reply;
+}
+
+Commands::Answer Commands::on(const RoutesRequest& request, bool may_park, Now) {
+    const RouteTable& table = supervisor_.routes();
+    if (may_park && request.since == table.generation()) return std::nullopt;
+    RoutesReply reply;
+    reply.generation = table.generation();
+    if (request.hostname.empty()) {
+        for (const RouteRow& row : table.rows()) add_routes(supervisor_, row, reply.routes);
+    } else if (const auto row = table.row(request.hostname)) {
+        add_routes(supervisor_, *row, reply.routes);
+    } else if (request.since == 0) {
+        return fail(ErrorKind::NotFound, "no instance has the hostname '" + request.hostname + "'");
+    }
     return reply;
 }
 

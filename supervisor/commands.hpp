@@ -41,6 +41,7 @@ class Commands {
     Answer on(const ResetRequest& request, bool, Now now);
     Answer on(const DownRequest& request, bool, Now now);
     Answer on(const AdminRequest&, bool, Now now);
+    Answer on(const RoutesRequest& request, bool may_park, Now);
 
     // The targets of a command that changes something; refused while the supervisor stops.
     Result<std::vector<Member*>> concerned(const Targets& targets) const;

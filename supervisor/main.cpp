@@ -10,12 +10,14 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "shared/control_path.hpp"
 #include "shared/find_config.hpp"
 #include "supervisor/commands.hpp"
 #include "supervisor/flags.hpp"
 #include "supervisor/io/control.hpp"
+#include "supervisor/io/http_api.hpp"
 #include "supervisor/io/leftovers.hpp"
 #include "supervisor/io/limits.hpp"
 #include "supervisor/io/notify.hpp"
@@ -67,10 +69,18 @@ class Daemon {
                                          [this] {
                                              control_->wake(Topic::Status);
                                              control_->wake(Topic::Events);
+                                             tell_routes();
+                                             if (http_) http_->changed();
                                          },
                                      .logs_written = [this] { control_->wake(Topic::Logs); },
                                      .finished = [this] { leave(); }});
         return {};
+    }
+
+    void open_http(const HttpSettings& settings) {
+        http_.emplace(
+            loop_, supervisor_, effects_, HttpApiSettings{settings.listen, PMCTL_VERSION},
+            [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); });
     }
 
     void on_signal(int number) {
@@ -103,6 +113,11 @@ class Daemon {
         notifier_.ready("running");
     }
 
+    void tell_routes() {
+        const std::uint64_t generation = supervisor_.routes().generation();
+        if (std::exchange(told_routes_, generation) != generation) control_->wake(Topic::Routes);
+    }
+
     // Half of the time that the service manager allows, as sd_watchdog_enabled(3) advises.
     void feed_watchdog() {
         const auto interval = notifier_.watchdog_interval();
@@ -124,6 +139,8 @@ class Daemon {
     Notifier notifier_;
     Timer watchdog_;
     std::optional<Control> control_;
+    std::optional<HttpApi> http_;
+    std::uint64_t told_routes_ = 0;
 };
 
 int serve(Config config, Surroundings surroundings, const Flags& flags) {
@@ -177,7 +194,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
             "", "supervisor",
             "limits of memory, cpu and tasks are not in force: " + (*effects)->no_cgroups_because(), now);
     }
+    const HttpSettings http = config.http;
     supervisor.apply(std::move(config), now);
+    daemon.open_http(http);
     loop.later([&] { daemon.ready(flags.ready_fd); });
     gather_log_lines([&loop](Loop::Callback flush) { loop.later(std::move(flush)); });
     loop.run();

@@ -15,6 +15,7 @@
 
 #include "shared/protocol.hpp"
 #include "supervisor/core/replica.hpp"
+#include "supervisor/core/tally.hpp"
 
 namespace pmctl {
 
@@ -33,6 +34,7 @@ struct Member {
     std::uint64_t port_turn = 0;  // its place among those that wait for a port; 0: it does not
     std::uint64_t change = 0;     // generation of its last change
     TimePoint scheduled = TimePoint::max();  // its place among the deadlines
+    Tally tally;
 };
 
 struct Instance {
@@ -41,6 +43,10 @@ struct Instance {
     std::optional<std::uint32_t> scale;  // an operator's, until the next reload
     std::vector<std::unique_ptr<Member>> members;
     std::vector<std::string> dependents;  // ids that name this one in depends_on
+    // With on_demand = true:
+    TimePoint asked_at{};                  // the last question for one of its hostnames, or start
+    TimePoint demanded_at{};               // the question that started it last
+    TimePoint idle_at = TimePoint::max();  // its place among those that may be idle
 
     std::uint32_t replicas() const { return scale.value_or(spec->replicas); }
 };

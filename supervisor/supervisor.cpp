@@ -106,6 +106,7 @@ void Supervisor::checked(RunNumber run, const CheckResult& result, Now now) {
 void Supervisor::woke(Now now) {
     const Turn turn(*this, now);
     while (Member* member = roster_.take_due(now.steady)) handle(*member, Woke{}, now);
+    stop_idle(now);
     if (verify_at_ <= now.steady) verify_released_ports(now);
     if (admin_ && next_deadline(*admin_) <= now.steady) step_admin(AdminWoke{}, now);
 }
@@ -124,6 +125,7 @@ void Supervisor::note(const std::string& name, const std::string& kind, const st
 void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     const Shown before = shown(member.replica);
     const Actions actions = step(member.replica, event, now, effects_.random());
+    count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now);
     if (const Shown after = shown(member.replica); after != before) {
         roster_.touch(member);
         const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;
@@ -140,8 +142,10 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     }
     roster_.schedule(member, next_deadline(member.replica));
     carry_out(member, actions, now);
-    if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running)
+    if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running) {
         release_holds(member, now);
+        if (member.replica.spec->policy.on_demand) watch_idle(*member.instance, now.steady);
+    }
 }
 
 // The one line that each change of state gets.
@@ -308,9 +312,11 @@ void Supervisor::end_turn(Now now) {
     const bool all_stopped = finishing_ && live_.empty() && !finished_;
     finished_ = finished_ || all_stopped;
     if (all_stopped) note("", "supervisor", "every instance has stopped", now);
+    update_routes();
     --depth_;
     const TimePoint admin = admin_ ? next_deadline(*admin_) : TimePoint::max();
-    effects_.wake_at(std::min({roster_.next_deadline(), verify_at_, admin}));
+    const TimePoint idle = idle_.empty() ? TimePoint::max() : idle_.begin()->first;
+    effects_.wake_at(std::min({roster_.next_deadline(), verify_at_, admin, idle}));
     effects_.publish(roster_.generation());
     if (all_stopped) effects_.finished();
 }

@@ -18,6 +18,7 @@
 #include "supervisor/core/launch.hpp"
 #include "supervisor/core/ports.hpp"
 #include "supervisor/core/reconcile.hpp"
+#include "supervisor/core/routes.hpp"
 #include "supervisor/effects.hpp"
 #include "supervisor/journal.hpp"
 #include "supervisor/roster.hpp"
@@ -35,6 +36,16 @@ struct Inheritance {
     // Not inherited, but of this one's own start: those that are started at first, with what they depend on,
     // while the others keep still until a reload or an order. Empty: all.
     std::vector<std::string> only;
+};
+
+// The run to which requests may be sent, null for none: at most one a replica. What is to stop has left the
+// routes before it is told.
+const Run* routable(const Member& member);
+
+// What a question for a hostname comes to.
+struct RouteAnswer {
+    RouteFound found;
+    TimePoint hold_until{};  // not TimePoint{}: it is being started for this question, which may wait so long
 };
 
 class Supervisor {
@@ -61,6 +72,9 @@ class Supervisor {
     // Something that belongs to no instance's state: a full disk, a refused peer.
     void note(const std::string& name, const std::string& kind, const std::string& text, Now now);
 
+    // Someone wants to be led to this host. An instance with on_demand = true is started by that.
+    RouteAnswer ask_route(std::string_view host, Now now);
+
     // Orders. Intentions are stored.
     void start(const std::vector<Member*>& members, Now now);
     // In reverse order of the dependencies: what depends on another of them stops first.
@@ -77,6 +91,8 @@ class Supervisor {
     const Roster& roster() const { return roster_; }
     const PortTable& ports() const { return ports_; }
     const Journal& journal() const { return journal_; }
+    const RouteTable& routes() const { return routes_; }
+    const Totals& totals() const { return totals_; }
     const std::optional<AdminProvider>& admin() const { return admin_; }
     // What it waits for before it may start, "" for nothing: "'db' to be healthy".
     std::string gate_of(const Member& member) const;
@@ -136,6 +152,15 @@ class Supervisor {
     void wait_no_longer(Member& member);
     void verify_released_ports(Now now);
 
+    // supervisor_routes.cpp
+    void configure_routes(Now now);
+    void update_routes();
+    TimePoint start_on_demand(Instance& instance, Now now);
+    bool may_start_on_demand(const Member& member) const;
+    void watch_idle(Instance& instance, TimePoint when);
+    void stop_idle(Now now);
+    void stop_if_idle(Instance& instance, Now now);
+
     // supervisor_admin.cpp
     Config merged(const Config& files) const;
     void configure_admin(const std::optional<AdminSettings>& before, Now now);
@@ -169,6 +194,10 @@ class Supervisor {
     Roster roster_;
     PortTable ports_;
     Journal journal_;
+    RouteTable routes_;
+    Totals totals_;
+    std::uint64_t routes_seen_ = 0;                   // the generation up to which routes_ knows of changes
+    std::set<std::pair<TimePoint, Instance*>> idle_;  // when to look whether it is still asked for
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
     std::map<std::string, std::uint32_t> inherited_scales_;
     std::shared_ptr<const AdminSnapshot> inherited_admin_;

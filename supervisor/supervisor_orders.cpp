@@ -52,6 +52,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     // It may have been named since the start, and no child is to see it.
     if (config_.admin) environment_.erase(config_.admin->secret_env);
     roster_.link_dependents();
+    configure_routes(now);
     for (const PlanEntry& entry : plan) place(entry);
     for (auto& [id, instance] : roster_.instances()) roster_.rename_members(instance);
     for (const PlanEntry& entry : plan) {
@@ -147,6 +148,7 @@ void Supervisor::remove_replica(Member& member, const std::string& reason, Now n
 void Supervisor::forget(Member& member) {
     const std::string id = member.instance->id;
     const auto intention = intentions_.find({id, member.replica.number});
+    routes_.set_upstream(id, member.replica.number, std::nullopt);
     effects_.close_logs(member.log_name);
     wait_no_longer(member);
     if (is_configured(id)) {
@@ -161,7 +163,10 @@ void Supervisor::forget(Member& member) {
 void Supervisor::forget_instance(const std::string& id) {
     intentions_.erase(intentions_.lower_bound({id, 0}), intentions_.upper_bound({id, max_replicas}));
     effects_.store({.kind = StoreWrite::Kind::ForgetInstance, .intention = {.instance = id}});
-    if (roster_.find(id) != nullptr) roster_.remove_instance(id);
+    if (Instance* instance = roster_.find(id)) {
+        watch_idle(*instance, TimePoint::max());
+        roster_.remove_instance(id);
+    }
 }
 
 bool Supervisor::is_configured(const std::string& id) const {

@@ -5,6 +5,7 @@
 
 #include "shared/size.hpp"
 #include "supervisor/core/backoff.hpp"
+#include "supervisor/core/route_documents.hpp"
 
 namespace pmctl {
 
@@ -164,6 +165,18 @@ std::vector<std::pair<std::string, std::string>> hints_for(const Member& member)
 
 EventRow row_of(const Event& event) {
     return {event.number, event.at, event.name, event.kind, event.text};
+}
+
+void add_routes(const Supervisor& supervisor, const RouteRow& row, std::vector<RouteLine>& lines) {
+    for (const Upstream& each : row.upstreams)
+        lines.push_back({row.hostname, upstream_text(each.port), each.name, "Running"});
+    if (!row.upstreams.empty()) return;
+    // What stands in the way is the first replica's.
+    const Instance* instance = supervisor.roster().find(row.instance);
+    const bool any = instance != nullptr && !instance->members.empty();
+    lines.push_back(
+        {row.hostname, "", row.instance,
+         std::string(pmctl::to_text(any ? phase_of(instance->members.front()->replica) : Phase::Stopped))});
 }
 
 PortsReply ports_of(const Supervisor& supervisor) {

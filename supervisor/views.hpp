@@ -16,5 +16,7 @@ StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroup
 std::vector<std::pair<std::string, std::string>> hints_for(const Member& member);
 EventRow row_of(const Event& event);
 PortsReply ports_of(const Supervisor& supervisor);
+// One row an upstream, or one for the instance where none is healthy.
+void add_routes(const Supervisor& supervisor, const RouteRow& row, std::vector<RouteLine>& lines);
 
 }  // namespace pmctl

@@ -30,7 +30,7 @@ struct Peer {
 };
 
 // What a waiting request waits for.
-enum class Topic { Status, Events, Logs };
+enum class Topic { Status, Events, Logs, Routes };
 
 class Control {
   public:

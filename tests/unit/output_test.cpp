@@ -144,6 +144,18 @@ TEST_CASE("events, why, ports, config and errors are read by people and by progr
           std::string::npos);
     CHECK(ports_text({30000, 31000, 1000, {{30001, "web", "used"}}}, plain) ==
           "PORT   NAME  STATE\n30001  web   used\n1000 free in 30000-31000\n");
+    const RoutesReply routes{
+        7, {{"a.test", "127.0.0.1:30001", "web:1", "Running"}, {"b.test", "", "b", "Failed"}}};
+    CHECK(routes_text(routes, plain) ==
+          "HOSTNAME  UPSTREAM         INSTANCE  STATE\na.test    127.0.0.1:30001  web:1     Running\n"
+          "b.test    -                b         Failed\n");
+    CHECK(
+        routes_json(routes) ==
+        R"({"generation":7,"routes":[{"hostname":"a.test","upstream":"127.0.0.1:30001","name":"web:1","state":"Running"},{"hostname":"b.test","upstream":null,"name":"b","state":"Failed"}]})"
+        "\n");
+    CHECK(routes_exit(routes, true) == 0);
+    CHECK(routes_exit({7, {routes.routes[1]}}, true) == 3);
+    CHECK(routes_exit({7, {routes.routes[1]}}, false) == 0);
     CHECK(config_text({{{"a", "1", "default"}, {"longer", "\"x\"", "f.toml:3"}}}, plain) ==
           "a = 1         # default\nlonger = \"x\"  # f.toml:3\n");
     CHECK(error_json({ErrorKind::NotFound, "no instance 'x'"}) ==
