@@ -119,23 +119,21 @@ TEST_CASE("Proxies get the table in their own forms, the same to the byte each t
     CHECK(map.body == "a.test " + port + "\nb.test " + port + "\nb.test:8443 " + port + "\noff.test 0\n");
     CHECK(map.field("Content-Type") == "text/plain; charset=utf-8");
     CHECK(http.get("/v1/proxies/traefik").body ==
-          R"({"http":{"routers":{"a.test":{"rule":"Host(`a.test`)","service":"two"
-},)"
-          R"("b.test":{"rule":"Host(`b.test`)","service":"two"
-}
-, "off.test" : {"rule" : "Host(`off.test`)", "service" : "off"}
-},)"
-          R"("services":{"off":{"loadBalancer":{"servers":[]}},"two":{"loadBalancer":{"servers":[{"url":"http://)" +
-              first + R"("},{"url":"http://)" + second + "\"}]}}}}}\n");
-CHECK(
-    http.get("/v1/sd/prometheus").body ==
-    R"([{"targets":[")" + first +
-        R"("],"labels":{"__meta_pmctl_hostnames":"a.test,b.test:8443","__meta_pmctl_instance":"two","__meta_pmctl_name":"two:0"}},)"
-        R"({"targets":[")" +
-        second +
-        R"("],"labels":{"__meta_pmctl_hostnames":"a.test,b.test:8443","__meta_pmctl_instance":"two","__meta_pmctl_name":"two:1"}}])"
-        "\n");
-CHECK(http.get("/v1/sd/prometheus").body == http.get("/v1/sd/prometheus").body);
+          R"j({"http":{"routers":{"a.test":{"rule":"Host(`a.test`)","service":"two"},)j"
+          R"j("b.test":{"rule":"Host(`b.test`)","service":"two"},)j"
+          R"j("off.test":{"rule":"Host(`off.test`)","service":"off"}},)j"
+          R"j("services":{"off":{"loadBalancer":{"servers":[]}},)j"
+          R"j("two":{"loadBalancer":{"servers":[{"url":"http://)j" +
+              first + R"j("},{"url":"http://)j" + second + "\"}]}}}}}\n");
+    CHECK(
+        http.get("/v1/sd/prometheus").body ==
+        R"([{"targets":[")" + first +
+            R"("],"labels":{"__meta_pmctl_hostnames":"a.test,b.test:8443","__meta_pmctl_instance":"two","__meta_pmctl_name":"two:0"}},)"
+            R"({"targets":[")" +
+            second +
+            R"("],"labels":{"__meta_pmctl_hostnames":"a.test,b.test:8443","__meta_pmctl_instance":"two","__meta_pmctl_name":"two:1"}}])"
+            "\n");
+    CHECK(http.get("/v1/sd/prometheus").body == http.get("/v1/sd/prometheus").body);
 }
 
 TEST_CASE("Instances are shown as status --json shows them; an unknown one is 404") {
