@@ -218,8 +218,11 @@ TEST_CASE("A question for an instance on demand is held until it is healthy; a t
     }
     REQUIRE(http.loop.until([&] { return http.api.held() == 1000; }));
     CHECK(http.world.effects.starts("web") == 1);
+    // Those who wait ask again after each turn: that must not be one, or there would be no end to it.
+    const std::size_t turns = http.world.effects.publishes;
     http.api.changed();
     CHECK(http.api.held() == 1000);
+    CHECK(http.world.effects.publishes == turns);
     http.world.supervisor().checked(http.world.effects.process("web")->run, {true, "", Duration(1)},
                                     Loop::now());
     http.api.changed();
