@@ -35,7 +35,7 @@ struct Client::Inner {
     ~Inner() {
         // First, since its threads report to `lost`; where they still do, it stays.
         if (!socket.close()) {
-            static_cast<void>(lost.release());
+            [[maybe_unused]] const int* const theirs = lost.release();
         } else if (lost && *lost >= 0) {
             ::close(*lost);
         }

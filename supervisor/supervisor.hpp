@@ -155,7 +155,7 @@ class Supervisor {
     // supervisor_routes.cpp
     void configure_routes(Now now);
     void update_routes();
-    TimePoint start_on_demand(Instance& instance, Now now);
+    void start_on_demand(Instance& instance, Now now);
     bool may_start_on_demand(const Member& member) const;
     void watch_idle(Instance& instance, TimePoint when);
     void stop_idle(Now now);

@@ -44,10 +44,18 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
     if (instance == nullptr) return answer;
     instance->asked_at = now.steady;
     if (answer.found.upstream != nullptr) return answer;
-    {
+    const auto waits = [this](const auto& member) {
+        return may_start_on_demand(*member) && member->replica.wanted == Wanted::Stopped;
+    };
+    // A question that changes nothing is no turn: those who wait ask again after each.
+    if (std::any_of(instance->members.begin(), instance->members.end(), waits)) {
         const Turn turn(*this, now);
-        answer.hold_until = start_on_demand(*instance, now);
+        start_on_demand(*instance, now);
     }
+    const bool may = std::any_of(instance->members.begin(), instance->members.end(),
+                                 [this](const auto& member) { return may_start_on_demand(*member); });
+    const TimePoint until = instance->demanded_at + instance->spec->policy.health.startup_timeout;
+    if (may && now.steady < until) answer.hold_until = until;
     // One without health checks is up at once.
     answer.found = routes_.find(host);
     return answer;
@@ -60,14 +68,10 @@ bool Supervisor::may_start_on_demand(const Member& member) const {
     return told == intentions_.end() || told->second != Wanted::Stopped;
 }
 
-// Until when a question may wait for it; TimePoint{} where there is nothing to wait for.
-TimePoint Supervisor::start_on_demand(Instance& instance, Now now) {
+void Supervisor::start_on_demand(Instance& instance, Now now) {
     bool begins = false;
-    bool wanted = false;
     for (const auto& member : instance.members) {
-        if (!may_start_on_demand(*member)) continue;
-        wanted = true;
-        if (member->replica.wanted == Wanted::Running) continue;
+        if (!may_start_on_demand(*member) || member->replica.wanted == Wanted::Running) continue;
         // What it needs may be waiting to be asked for as well.
         for (const std::string& id : instance.spec->policy.depends_on) {
             Instance* needed = roster_.find(id);
@@ -77,8 +81,6 @@ TimePoint Supervisor::start_on_demand(Instance& instance, Now now) {
         handle(*member, StartOrder{"asked for by a route query"}, now);
         note(member->name, "decision", "started: asked for by a route query", now);
     }
-    const TimePoint until = instance.demanded_at + instance.spec->policy.health.startup_timeout;
-    return wanted && now.steady < until ? until : TimePoint{};
 }
 
 // It is looked at when it may have been idle for too long, had nobody asked after `when`; max(): never.

@@ -131,6 +131,7 @@ class World:
         self.first_port = self.slot.first
         self.last_port = self.slot.first + port_count - 1
         self.supervisor_keys = supervisor
+        self.http = ""  # [http] listen
         self.config_path = os.path.join(self.folder, "pmctl.toml")
         self.process = None
         self.reports = {}
@@ -167,7 +168,7 @@ state_dir = "{self.path("state")}"
 [ports]
 range = "{self.first_port}-{self.last_port}"
 [http]
-listen = ""
+listen = "{self.http}"
 {config}""",
         )
 

@@ -86,7 +86,9 @@ class HttpClient {
     };
     Answer answer(bool head = false) {
         Answer found;
+        bool is_whole = false;
         const bool whole = loop_.until([&] {
+            if (is_whole) return true;
             pending();
             const auto end = in_.find("\r\n\r\n");
             if (end == std::string::npos) return ended_;
@@ -97,7 +99,7 @@ class HttpClient {
             if (in_.size() < end + 4 + bytes) return ended_;
             found.body = in_.substr(end + 4, bytes);
             in_.erase(0, end + 4 + bytes);
-            return true;
+            return is_whole = true;
         });
         REQUIRE(whole);
         return found;
