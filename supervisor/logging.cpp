@@ -134,7 +134,7 @@ void send_stderr_to_log() {
     }
 }
 
-void gather_log_lines(std::function<void(std::function<void()>)> later) {
+void gather_log_lines(const std::function<void(std::function<void()>)>& later) {
     for (const auto& sink : spdlog::default_logger()->sinks()) {
         if (auto* own = dynamic_cast<LogSink*>(sink.get())) own->gather(later);
     }

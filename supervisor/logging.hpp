@@ -18,6 +18,6 @@ void send_stderr_to_log();
 
 // From now on lines below `error` are written when `later` calls what it is given: at the end of a turn of
 // the loop. Nothing (an empty function): each line at once, as at first.
-void gather_log_lines(std::function<void(std::function<void()>)> later);
+void gather_log_lines(const std::function<void(std::function<void()>)>& later);
 
 }  // namespace pmctl

@@ -29,19 +29,21 @@ SpawnCrew::~SpawnCrew() {
     for (std::thread& thread : threads_) thread.join();
 }
 
-void SpawnCrew::start_threads() {
+// False: there are fewer than there could be, which is tried again with the next jobs.
+bool SpawnCrew::start_threads() {
     try {
         while (threads_.size() + 1 < spawners_.size()) {
             Spawner& spawner = spawners_[threads_.size() + 1];
             threads_.emplace_back([this, &spawner] { work(spawner); });
         }
+        return true;
     } catch (const std::system_error&) {
-        // Tried again with the next jobs; until then there are fewer.
+        return false;
     }
 }
 
 void SpawnCrew::spawn(std::span<SpawnJob> jobs) {
-    if (jobs.size() > 1) start_threads();
+    if (jobs.size() > 1) static_cast<void>(start_threads());
     std::unique_lock lock(mutex_);
     jobs_ = jobs;
     next_ = 0;

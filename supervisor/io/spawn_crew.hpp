@@ -43,7 +43,7 @@ class SpawnCrew {
 
   private:
     explicit SpawnCrew(std::vector<Spawner> spawners) : spawners_(std::move(spawners)) {}
-    void start_threads();
+    bool start_threads();
     void work(Spawner& spawner);
     // Takes jobs until none is left. `lock` is held but for the starts themselves.
     void take_jobs(Spawner& spawner, std::unique_lock<std::mutex>& lock);
