@@ -27,8 +27,8 @@ std::string_view reason_phrase(int status) {
         case 431: return "Request Header Fields Too Large";
         case 500: return "Internal Server Error";
         case 503: return "Service Unavailable";
+        default: return "";
     }
-    return "";
 }
 
 // RFC 9110, section 5.6.7.

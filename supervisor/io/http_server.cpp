@@ -42,8 +42,8 @@ std::string_view kind_of(int status) {
         case 403:
         case 503: return "unavailable";
         case 500: return "failed";
+        default: return "invalid";
     }
-    return "invalid";
 }
 
 }  // namespace
