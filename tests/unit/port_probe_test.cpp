@@ -17,32 +17,22 @@ using namespace pmctl;
 
 namespace {
 
+// Below the ports that the kernel gives to outgoing connections (ip_local_port_range, ip(7)): one of those
+// stays in TIME_WAIT at another address after its owner has gone, and the wildcard's bind rightly meets it.
+std::uint16_t next_port() {
+    static std::uint16_t last = static_cast<std::uint16_t>(15000 + ::getpid() % 4000);
+    return ++last;
+}
+
 struct Listener {
     int fd = -1;
     std::uint16_t port = 0;
 
     explicit Listener(int family, const char* address, int option = 0, bool only_six = false,
                       bool listens = true) {
-        fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        const int on = 1;
-        if (option != 0) ::setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
-        if (only_six) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
-        sockaddr_storage any{};
-        any.ss_family = static_cast<sa_family_t>(family);
-        socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-        auto* const base = reinterpret_cast<sockaddr*>(&any);
-        void* const place = family == AF_INET
-                                ? static_cast<void*>(&reinterpret_cast<sockaddr_in*>(base)->sin_addr)
-                                : &reinterpret_cast<sockaddr_in6*>(base)->sin6_addr;
-        ::inet_pton(family, address, place);
-        if (::bind(fd, base, size) != 0 || (listens && ::listen(fd, 4) != 0)) {
-            ::close(fd);
-            fd = -1;
-            return;
-        }
-        ::getsockname(fd, base, &size);
-        port = ntohs(family == AF_INET ? reinterpret_cast<sockaddr_in*>(base)->sin_port
-                                       : reinterpret_cast<sockaddr_in6*>(base)->sin6_port);
+        // A port that a stranger holds is passed over.
+        for (int tries = 0; fd < 0 && tries < 50; ++tries)
+            take(next_port(), family, address, option, only_six, listens);
     }
     ~Listener() { close(); }
     Listener(const Listener&) = delete;
@@ -50,6 +40,27 @@ struct Listener {
     void close() {
         if (fd >= 0) ::close(fd);
         fd = -1;
+    }
+
+  private:
+    void take(std::uint16_t number, int family, const char* address, int option, bool only_six,
+              bool listens) {
+        if (port_state(number) != PortState::Free) return;
+        fd = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        const int on = 1;
+        if (option != 0) ::setsockopt(fd, SOL_SOCKET, option, &on, sizeof on);
+        if (only_six) ::setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        sockaddr_storage any{};
+        any.ss_family = static_cast<sa_family_t>(family);
+        auto* const base = reinterpret_cast<sockaddr*>(&any);
+        auto* const four = reinterpret_cast<sockaddr_in*>(base);
+        auto* const six = reinterpret_cast<sockaddr_in6*>(base);
+        ::inet_pton(family, address,
+                    family == AF_INET ? static_cast<void*>(&four->sin_addr) : &six->sin6_addr);
+        (family == AF_INET ? four->sin_port : six->sin6_port) = htons(number);
+        const socklen_t size = family == AF_INET ? sizeof *four : sizeof *six;
+        if (::bind(fd, base, size) != 0 || (listens && ::listen(fd, 4) != 0)) return close();
+        port = number;
     }
 };
 
