@@ -98,7 +98,7 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
         for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
         return reply;
     }
-    const std::vector<const Member*> changed = roster.changed_since(request.since);
+    const std::vector<Member*> changed = roster.changed_since(request.since);
     reply.gone = roster.gone_since(request.since);
     for (const Member* each : changed) {
         if (concerns(roster.instances(), request.targets, *each))
@@ -159,14 +159,13 @@ Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
 }
 
 Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
-    if (request.rolling) return fail(ErrorKind::Invalid, "this version knows no rolling restart");
     const auto members = concerned(request.targets);
     if (!members) return tl::unexpected(members.error());
     for (const Member* each : *members) {
         if (!each->replica.spec->enabled) return fail("'" + each->name + "' is disabled");
     }
     ActionReply reply = action_reply(*members);
-    supervisor_.restart(*members, now);
+    supervisor_.restart(*members, request.rolling, now);
     return done(std::move(reply));
 }
 

@@ -132,6 +132,10 @@ class Effects {
     // Open connections and checks of this run are of no more use.
     virtual void forget_checks(RunNumber run) = 0;
 
+    // The generation of the route table that every reader which follows it has fetched; max where nobody
+    // follows. When it rises, and Supervisor::draining(), Supervisor::routes_read is called.
+    virtual std::uint64_t routes_seen() = 0;
+
     // Is nobody listening there, on any address family?
     virtual PortState port_state(std::uint16_t port) = 0;
     // "pid 4242 (nginx)", or "" where that cannot be told. Slow: for messages alone.

@@ -14,6 +14,22 @@ constexpr std::size_t gone_kept =
 
 }  // namespace
 
+Place& place_of(Slot slot, Member& member) {
+    switch (slot) {
+        case Slot::Current: break;
+        case Slot::Candidate: return member.candidate_place;
+    }
+    return member.place;
+}
+
+const InstanceSpec& spec_of(Slot slot, const Replica& replica) {
+    switch (slot) {
+        case Slot::Current: break;
+        case Slot::Candidate: return *replica.update.spec;
+    }
+    return *next_spec(replica);
+}
+
 Instance& Roster::add_instance(const SpecPtr& spec) {
     Instance& instance = instances_[spec->id];
     instance.id = spec->id;
@@ -144,8 +160,8 @@ void Roster::touch(Member& member) {
     changes_.emplace_hint(changes_.end(), member.change, &member);
 }
 
-std::vector<const Member*> Roster::changed_since(std::uint64_t generation) const {
-    std::vector<const Member*> changed;
+std::vector<Member*> Roster::changed_since(std::uint64_t generation) const {
+    std::vector<Member*> changed;
     for (auto at = changes_.upper_bound(generation); at != changes_.end(); ++at)
         changed.push_back(at->second);
     return changed;

@@ -21,21 +21,45 @@ namespace pmctl {
 
 struct Instance;
 
+// A port that is held for a run.
+struct Place {
+    std::uint16_t port = 0;  // 0: none
+    bool listening = false;  // the supervisor keeps a listening socket on it
+
+    bool operator==(const Place&) const = default;
+};
+
+// A run that requests are no longer sent to, while someone may not know that yet.
+struct LeftRoute {
+    RunNumber run = 0;
+    std::uint64_t generation = 0;  // of the route table that no longer has it
+    TimePoint at{};
+    TimePoint quiet_at{};  // those who were led there have got there by then
+};
+
 // One replica and its places in the indexes of the Roster.
 struct Member {
     Replica replica;
     Instance* instance = nullptr;
-    std::string name;             // as shown: "web", "web:1"
-    std::string log_name;         // the same through every scaling: "web" for number 0, then "web:1"
-    std::uint16_t port = 0;       // held for it, from its first start until it is stopped
-    bool listening = false;       // the supervisor keeps a listening socket on it
-    bool told = false;            // what is wanted of it has been said once
-    bool start_due = false;       // at the end of this turn
-    std::uint64_t port_turn = 0;  // its place among those that wait for a port; 0: it does not
-    std::uint64_t change = 0;     // generation of its last change
+    std::string name;       // as shown: "web", "web:1"
+    std::string log_name;   // the same through every scaling: "web" for number 0, then "web:1"
+    Place place;            // of the current run: from its first start until it is stopped
+    Place candidate_place;  // of the candidate
+    std::map<RunNumber, Place> outgoing_places;
+    RunNumber routed = 0;  // the run that requests are sent to; 0: none
+    std::vector<LeftRoute> left_routes;
+    bool told = false;                       // what is wanted of it has been said once
+    bool start_due = false;                  // at the end of this turn
+    bool candidate_due = false;              // the same, of a candidate
+    std::uint64_t port_turn = 0;             // its place among those that wait for a port; 0: it does not
+    std::uint64_t change = 0;                // generation of its last change
     TimePoint scheduled = TimePoint::max();  // its place among the deadlines
     Tally tally;
 };
+
+Place& place_of(Slot slot, Member& member);
+// What a start in this slot is made from.
+const InstanceSpec& spec_of(Slot slot, const Replica& replica);
 
 struct Instance {
     std::string id;
@@ -43,6 +67,8 @@ struct Instance {
     std::optional<std::uint32_t> scale;  // an operator's, until the next reload
     std::vector<std::unique_ptr<Member>> members;
     std::vector<std::string> dependents;  // ids that name this one in depends_on
+    bool wants_turn = false;              // among those whose replicas wait to be updated
+    TimePoint led_at{};                   // someone was led to one of its replicas last; TimePoint{}: never
     // With on_demand = true:
     TimePoint asked_at{};                  // the last question for one of its hostnames, or start
     TimePoint demanded_at{};               // the question that started it last
@@ -87,7 +113,7 @@ class Roster {
     // Generations: each change of anything that is shown has its number.
     std::uint64_t generation() const { return generation_; }
     void touch(Member& member);
-    std::vector<const Member*> changed_since(std::uint64_t generation) const;
+    std::vector<Member*> changed_since(std::uint64_t generation) const;
     std::vector<std::string> gone_since(std::uint64_t generation) const;
     // Nothing that old is known any more: an asker has to begin anew.
     bool forgot_since(std::uint64_t generation) const { return generation < oldest_gone_; }

@@ -21,13 +21,17 @@ struct Shown {
     std::uint64_t restarts;
     std::uint32_t failures;
     bool ok;
-    bool kill_sent;
+    StopStage stop_stage;
     std::uint32_t streak;  // of a run that was healthy once
     TimePoint next_start;
     std::string error;
     std::string wanted_reason;
     std::string rest_reason;
     std::string held_by;
+    UpdateStage update;
+    RunNumber candidate;
+    std::size_t outgoing;
+    std::string update_reason;
 
     bool operator==(const Shown&) const = default;
 };
@@ -45,13 +49,29 @@ Shown shown(const Replica& replica) {
             replica.restarts,
             replica.failures,
             checked && replica.run->last_check->result.ok,
-            replica.run && replica.run->kill_sent,
+            replica.run ? replica.run->stop_stage : StopStage::Told,
             streak,
             replica.next_start,
             checked ? replica.run->last_check->result.error : "",
             replica.wanted_reason,
             replica.rest_reason,
-            replica.held_by};
+            replica.held_by,
+            replica.update.stage,
+            replica.candidate ? replica.candidate->number : 0,
+            replica.outgoing.size(),
+            update_in_words(replica)};
+}
+
+// A process of it may still come to its end.
+bool may_end(const Replica& replica) {
+    const auto ends = [](const Run& run) { return run.phase != Phase::Failed; };
+    return (has_live_run(replica) && ends(*replica.run)) || replica.candidate ||
+           std::any_of(replica.outgoing.begin(), replica.outgoing.end(), ends);
+}
+
+bool waits_for_turn(const Instance& instance) {
+    return std::any_of(instance.members.begin(), instance.members.end(),
+                       [](const auto& each) { return each->replica.update.stage == UpdateStage::Waiting; });
 }
 
 }  // namespace
@@ -75,18 +95,20 @@ void Supervisor::exited(RunNumber run, const ExitStatus& status, const std::stri
     if (member == nullptr) return;
     const Turn turn(*this, now);
     const Replica& replica = member->replica;
-    Exited event{status, note, false};
+    const Run* ended = find_run(replica, run);
+    Exited event{status, note, false, run};
     effects_.clean_up(run);
     // A child that dies before it was ever healthy may have found its port taken: the bind test at the start
     // and the child's own bind are two moments.
-    const bool fresh = !replica.run->was_healthy && !replica.run->stop_cause && member->port != 0;
-    if (fresh && !replica.run_spec->process.socket_activation &&
-        effects_.port_state(member->port) == PortState::Taken) {
-        const std::string holder = effects_.port_holder(member->port);
+    const bool fresh = ended != nullptr && !ended->was_healthy && !ended->stop_cause && ended->port != 0;
+    const bool is_candidate = replica.candidate && replica.candidate->number == run;
+    const ProcessSpec& process = (is_candidate ? replica.update.spec : replica.run_spec)->process;
+    if (fresh && !process.socket_activation && effects_.port_state(ended->port) == PortState::Taken) {
+        const std::string holder = effects_.port_holder(ended->port);
         event.note += (event.note.empty() ? "" : "; ");
-        event.note += "port " + std::to_string(member->port) + " is held by " +
+        event.note += "port " + std::to_string(ended->port) + " is held by " +
                       (holder.empty() ? "another process" : holder);
-        event.port_stolen = replica.run_spec->process.port.kind == PortWish::Kind::Auto;
+        event.port_stolen = process.port.kind == PortWish::Kind::Auto;
     }
     handle(*member, event, now);
 }
@@ -100,7 +122,7 @@ void Supervisor::checked(RunNumber run, const CheckResult& result, Now now) {
     Member* member = roster_.find_run(run);
     if (member == nullptr) return;
     const Turn turn(*this, now);
-    handle(*member, Checked{result}, now);
+    handle(*member, Checked{result, run}, now);
 }
 
 void Supervisor::woke(Now now) {
@@ -124,15 +146,21 @@ void Supervisor::note(const std::string& name, const std::string& kind, const st
 
 void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     const Shown before = shown(member.replica);
+    const Runs runs = runs_of(member.replica);
     const Actions actions = step(member.replica, event, now, effects_.random());
     count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now);
+    if (runs_of(member.replica) != runs) follow_update(member, runs, now);
     if (const Shown after = shown(member.replica); after != before) {
         roster_.touch(member);
         const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;
         const bool moved =
             after.phase != before.phase || after.run != before.run || after.rest != before.rest;
         if (moved || other_gate || after.wanted != before.wanted) changed_.push_back(&member);
-        if (moved || other_gate) {
+        // That another process serves now is told as an update.
+        const bool took_over = before.candidate != 0 && after.run == before.candidate;
+        if (took_over && after.phase == before.phase) {
+            // nothing else has changed
+        } else if (moved || other_gate) {
             tell_change(member, before.phase, now);
         } else if (after.ok != before.ok && member.replica.run->was_healthy &&
                    member.replica.run->streak.bad <= 1) {
@@ -176,52 +204,67 @@ void Supervisor::remember(const Member& member, const char* kind, std::string te
     effects_.store({.kind = StoreWrite::Kind::AppendEvent, .event = event});
 }
 
-void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
-    Replica& replica = member.replica;
-    const RunNumber run = replica.run ? replica.run->number : 0;
+// What is to be done with one of its runs.
+void Supervisor::carry_out(Member& member, RunNumber run, const RunActions& actions, Now now) {
     if (actions.ended) {
         effects_.forget_checks(run);
         effects_.store({.kind = StoreWrite::Kind::RunEnded, .run = {.run = run}});
         roster_.forget_run(run);
         live_.erase(run);
+        if (const auto place = member.outgoing_places.find(run); place != member.outgoing_places.end()) {
+            release_port(member, place->second, now);
+            member.outgoing_places.erase(place);
+        }
     }
     if (actions.signal != 0) {
         effects_.forget_checks(run);
         effects_.signal(run, actions.signal);
     }
-    if (actions.another_port) release_port(member, now);
-    if (actions.check) check_run(member);
-    if (actions.start) start_soon(member);
-
-    if (!has_live_run(replica)) {
-        if (replica.wanted == Wanted::Stopped || replica.rest == Rest::AtRest) release_port(member, now);
-        if (actions.ended || replica.wanted == Wanted::Stopped) release_holds(member, now);
-        if (replica.leaving) left_.push_back(&member);
-    } else if (replica.run->phase == Phase::Failed) {
+    const Run* live = find_run(member.replica, run);
+    if (actions.check && live != nullptr) check_run(member, *live);
+    if (live != nullptr && live->phase == Phase::Failed)
         live_.erase(run);  // KILL did not end it: nobody waits for it any longer
-        release_holds(member, now);
-    }
 }
 
-void Supervisor::check_run(Member& member) {
+void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
+    Replica& replica = member.replica;
+    if (replica.run)
+        carry_out(member, replica.run->number, {actions.signal, actions.check, actions.ended}, now);
+    for (const RunOrder& each : actions.others) carry_out(member, each.run, each.actions, now);
+    if (actions.another_port) release_port(member, member.place, now);
+    if (actions.start) start_soon(member, Slot::Current);
+    if (actions.start_candidate) start_soon(member, Slot::Candidate);
+    if (actions.wants_turn) want_turn(*member.instance);
+    if (!replica.candidate && !member.candidate_due) release_port(member, member.candidate_place, now);
+
+    if (!has_live_run(replica) && (replica.wanted == Wanted::Stopped || replica.rest == Rest::AtRest)) {
+        release_port(member, member.place, now);
+        if (replica.update.stage != UpdateStage::Trying) wait_no_longer(member);
+    }
+    const bool stays =
+        replica.wanted == Wanted::Running && has_live_run(replica) && replica.run->phase != Phase::Failed;
+    if (!stays && !may_end(replica)) release_holds(member, now);
+    if (replica.leaving && !has_process(replica)) left_.push_back(&member);
+}
+
+void Supervisor::check_run(Member& member, const Run& run) {
     const Replica& replica = member.replica;
     const HealthSettings& health = replica.spec->policy.health;
     CheckRequest request;
-    request.run = replica.run->number;
+    request.run = run.number;
     request.kind = health.kind;
-    request.port = replica.run->port;
+    request.port = run.port;
     request.timeout = health.timeout;
     request.keep_alive = health.keep_alive;
     const bool plain = health.kind != HealthKind::Exec && health.path.find('$') == std::string::npos;
     if (plain) {
         request.path = health.path;
-    } else if (auto launch = launch_of(member, replica.run->port)) {
+    } else if (auto launch = launch_of(member, *replica.spec, run.port)) {
         request.path = launch->health_path;
         if (health.kind == HealthKind::Exec) {
             auto command = std::move(launch->health_command);
-            request.exec = request_of(member, std::move(*launch));
+            request.exec = request_of(member, replica.spec->process, std::move(*launch));
             request.exec->argv = std::move(command);
-            request.exec->listen_port = 0;
         }
     }
     effects_.check(request);
@@ -234,6 +277,7 @@ void Supervisor::tell_dependents(Member& member, Now now) {
         if (dependent == nullptr) continue;
         for (const auto& each : dependent->members) {
             const Replica& replica = each->replica;
+            if (replica.update.stage == UpdateStage::Waiting) want_turn(*dependent);
             if (replica.rest != Rest::Blocked || has_live_run(replica) || each->start_due) continue;
             const std::string gate = gate_of(*each);
             if (gate.empty()) {
@@ -257,7 +301,7 @@ std::string Supervisor::holder_of(const Member& member) const {
         for (const auto& each : dependent->members) {
             const Replica& replica = each->replica;
             const bool stops = replica.wanted == Wanted::Stopped || together_.contains(each.get());
-            if (stops && has_live_run(replica) && replica.run->phase != Phase::Failed) return each->name;
+            if (stops && may_end(replica)) return each->name;
         }
     }
     return "";
@@ -275,7 +319,14 @@ void Supervisor::release_holds(Member& member, Now now) {
 // A stop that waits finds out for whom, and is carried out when there is nobody.
 void Supervisor::hold_anew(Member& member, Now now) {
     if (member.replica.held_by.empty()) return;
-    handle(member, StopReplica{member.replica.wanted_reason, holder_of(member)}, now);
+    stop_replica(member, member.replica.wanted_reason, false, now);
+}
+
+void Supervisor::stop_replica(Member& member, const std::string& reason, bool at_once, Now now) {
+    StopReplica order{reason, "", at_once, {}};
+    if (!at_once) order.held_by = holder_of(member);
+    if (order.held_by.empty() && !at_once) order.drain = drain_of(member, now);
+    handle(member, order, now);
 }
 
 // Everything that follows from what happened in this turn.
@@ -287,6 +338,9 @@ void Supervisor::settle(Now now) {
             Member* member = changed_.front();
             changed_.pop_front();
             tell_dependents(*member, now);
+            if (waits_for_turn(*member->instance)) want_turn(*member->instance);
+        } else if (!to_update_.empty() && may_try()) {
+            give_turns(now);
         } else if (ports_for_others_ > 0 && !without_port_.empty()) {
             --ports_for_others_;
             Member* member = without_port_.begin()->second;
@@ -307,12 +361,13 @@ void Supervisor::end_turn(Now now) {
     std::sort(left.begin(), left.end());
     left.erase(std::unique(left.begin(), left.end()), left.end());
     for (Member* member : left) {
-        if (member->replica.leaving && !has_live_run(member->replica)) forget(*member);
+        if (member->replica.leaving && !has_process(member->replica)) forget(*member);
     }
     const bool all_stopped = finishing_ && live_.empty() && !finished_;
     finished_ = finished_ || all_stopped;
     if (all_stopped) note("", "supervisor", "every instance has stopped", now);
-    update_routes();
+    update_routes(now);
+    end_drains(now);
     --depth_;
     const TimePoint admin = admin_ ? next_deadline(*admin_) : TimePoint::max();
     const TimePoint idle = idle_.empty() ? TimePoint::max() : idle_.begin()->first;

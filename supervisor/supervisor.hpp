@@ -75,11 +75,16 @@ class Supervisor {
     // Someone wants to be led to this host. An instance with on_demand = true is started by that.
     RouteAnswer ask_route(std::string_view host, Now now);
 
+    // A reader of the route table has seen a newer one: Effects::routes_seen. Of use while draining().
+    void routes_read(Now now);
+    bool draining() const { return !draining_.empty(); }
+
     // Orders. Intentions are stored.
     void start(const std::vector<Member*>& members, Now now);
     // In reverse order of the dependencies: what depends on another of them stops first.
     void stop(const std::vector<Member*>& members, Now now);
-    void restart(const std::vector<Member*>& members, Now now);
+    // `rolling`: served all the time, where there is a run that serves (see can_roll).
+    void restart(const std::vector<Member*>& members, bool rolling, Now now);
     void reset(Member& member, Now now);
     void signal(Member& member, int number, Now now);  // of a live run
     void scale(Instance& instance, std::uint32_t replicas, Now now);
@@ -123,6 +128,17 @@ class Supervisor {
         int exceptions_;
     };
 
+    // What an event may change of the runs that a replica has.
+    struct Runs {
+        RunNumber current = 0;
+        RunNumber candidate = 0;
+        UpdateStage stage = UpdateStage::None;
+        std::size_t outgoing = 0;
+
+        bool operator==(const Runs&) const = default;
+    };
+    static Runs runs_of(const Replica& replica);
+
     void handle(Member& member, const ReplicaEvent& event, Now now);
     void tell_change(Member& member, Phase before, Now now);
     void remember(const Member& member, const char* kind, std::string text, Now now);
@@ -130,31 +146,53 @@ class Supervisor {
     void end_turn(Now now);
     void settle(Now now);
 
-    void check_run(Member& member);
+    void carry_out(Member& member, RunNumber run, const RunActions& actions, Now now);
+    void check_run(Member& member, const Run& run);
     void tell_dependents(Member& member, Now now);
     std::string holder_of(const Member& member) const;
     void release_holds(Member& member, Now now);
     void hold_anew(Member& member, Now now);
+    // When what depends on it and is to stop as well has stopped; drained first, but for `at_once`.
+    void stop_replica(Member& member, const std::string& reason, bool at_once, Now now);
 
     // supervisor_starts.cpp
-    void start_soon(Member& member);
+    struct Start {
+        Member* member = nullptr;
+        Slot slot = Slot::Current;
+    };
+    void start_soon(Member& member, Slot slot);
     void start_some(Now now);
-    std::optional<SpawnRequest> try_start(Member& member, Now now);
-    std::optional<SpawnRequest> next_request(Member& member, Now now);
-    void started(Member& member, RunNumber run, const SpawnOutcome& outcome, Now now);
-    Result<Launch> launch_of(const Member& member, std::uint16_t port) const;
-    SpawnRequest request_of(const Member& member, Launch launch) const;
+    std::optional<SpawnRequest> try_start(const Start& start, Now now);
+    std::optional<SpawnRequest> next_request(const Start& start, Now now);
+    void started(const Start& start, RunNumber run, const SpawnOutcome& outcome, Now now);
+    Result<Launch> launch_of(const Member& member, const InstanceSpec& spec, std::uint16_t port) const;
+    SpawnRequest request_of(const Member& member, const ProcessSpec& process, Launch launch) const;
+
+    // supervisor_updates.cpp
+    void follow_update(Member& member, const Runs& before, Now now);
+    void move_places(Member& member, const Runs& before, Now now);
+    void tell_update(Member& member, const Runs& before, Now now);
+    void want_turn(Instance& instance);
+    bool may_try() const;
+    void give_turns(Now now);
+    void next_turn(Instance& instance, Now now);
+    std::string update_gate_of(const Member& member) const;
+
+    // supervisor_routes.cpp
+    Duration drain_of(const Member& member, Now now);
+    void leave_route(Member& member, RunNumber run, Now now);
+    void end_drains(Now now);
 
     // supervisor_ports.cpp
-    bool find_port(Member& member, Now now);
-    void release_port(Member& member, Now now);
+    bool find_port(const Start& start, Now now);
+    void release_port(const Member& member, Place& place, Now now);
     void wait_for_port(Member& member);
     void wait_no_longer(Member& member);
     void verify_released_ports(Now now);
 
     // supervisor_routes.cpp
     void configure_routes(Now now);
-    void update_routes();
+    void update_routes(Now now);
     void start_on_demand(Instance& instance, Now now);
     bool may_start_on_demand(const Member& member) const;
     void watch_idle(Instance& instance, TimePoint when);
@@ -211,7 +249,10 @@ class Supervisor {
     std::set<RunNumber> live_;  // all but those that even KILL did not end
     // Starts, and what their outcome means for others, wait for the end of the turn: by then everybody knows
     // what is wanted of him, and nothing recurses through a chain of dependencies.
-    std::deque<Member*> to_start_;
+    std::deque<Start> to_start_;
+    std::deque<Instance*> to_update_;                // some of their replicas wait for their turn
+    std::set<const Member*> trying_;                 // have a candidate, or are to get one
+    std::set<Member*> draining_;                     // have left routes that someone may still follow
     std::deque<Member*> changed_;                    // in a way that their dependents may look at
     std::set<const Member*> together_;               // an order that is being given stops all of these
     std::map<std::uint64_t, Member*> without_port_;  // first come, first served

@@ -112,15 +112,16 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
     if (logs_changed) effects_.set_log_settings(member->log_name, instance->spec->policy.log);
     const bool was_leaving = std::exchange(replica.leaving, false);
     if (entry.action != PlanAction::Keep) roster_.touch(*member);
-    handle(*member, NewSpec{instance->spec, false}, now);
+    handle(*member, NewSpec{instance->spec, false, {}}, now);
     if (entry.action == PlanAction::Stop) {
-        handle(*member, StopReplica{entry.reason, holder_of(*member)}, now);
+        stop_replica(*member, entry.reason, false, now);
     } else if (entry.action == PlanAction::Start || was_leaving || !member->told) {
         want_at_first(*member, now);
     }
     // Also one whose stop was called off above, and which runs what was configured earlier.
     const bool replace = entry.action == PlanAction::Replace || runs_old_spec(replica);
-    if (replace && replica.wanted == Wanted::Running) handle(*member, NewSpec{instance->spec, true}, now);
+    if (replace && replica.wanted == Wanted::Running)
+        handle(*member, NewSpec{instance->spec, true, drain_of(*member, now)}, now);
     // depends_on may have changed: what waited for something may not need to any longer.
     if (replica.rest == Rest::Blocked && !has_live_run(replica)) handle(*member, MayStart{}, now);
 }
@@ -131,18 +132,18 @@ void Supervisor::want_at_first(Member& member, Now now) {
     member.told = true;
     const auto intention = intentions_.find({spec.id, member.replica.number});
     const bool told = intention != intentions_.end();
-    if (!spec.enabled) return handle(member, StopReplica{"enabled = false"}, now);
+    if (!spec.enabled) return stop_replica(member, "enabled = false", false, now);
     if (told && intention->second == Wanted::Stopped)
-        return handle(member, StopReplica{"stopped by an operator"}, now);
-    if (!told && spec.policy.on_demand) return handle(member, StopReplica{"on_demand = true"}, now);
-    if (!told && !spec.policy.autostart) return handle(member, StopReplica{"autostart = false"}, now);
+        return stop_replica(member, "stopped by an operator", false, now);
+    if (!told && spec.policy.on_demand) return stop_replica(member, "on_demand = true", false, now);
+    if (!told && !spec.policy.autostart) return stop_replica(member, "autostart = false", false, now);
     handle(member, StartOrder{}, now);
 }
 
 void Supervisor::remove_replica(Member& member, const std::string& reason, Now now) {
     member.replica.leaving = true;
     changed_.push_back(&member);  // what waited for it waits for the others alone
-    handle(member, StopReplica{reason, holder_of(member)}, now);
+    stop_replica(member, reason, false, now);
 }
 
 void Supervisor::forget(Member& member) {
@@ -151,6 +152,8 @@ void Supervisor::forget(Member& member) {
     routes_.set_upstream(id, member.replica.number, std::nullopt);
     effects_.close_logs(member.log_name);
     wait_no_longer(member);
+    trying_.erase(&member);
+    draining_.erase(&member);
     if (is_configured(id)) {
         // Scaled down: should it come again, then as the configuration says.
         if (intention != intentions_.end()) remember_intention(member, Wanted::Running);
@@ -165,6 +168,7 @@ void Supervisor::forget_instance(const std::string& id) {
     effects_.store({.kind = StoreWrite::Kind::ForgetInstance, .intention = {.instance = id}});
     if (Instance* instance = roster_.find(id)) {
         watch_idle(*instance, TimePoint::max());
+        std::erase(to_update_, instance);
         roster_.remove_instance(id);
     }
 }
@@ -197,16 +201,16 @@ void Supervisor::stop(const std::vector<Member*>& members, Now now) {
     together_.insert(members.begin(), members.end());
     for (Member* member : members) {
         remember_intention(*member, Wanted::Stopped);
-        handle(*member, StopReplica{"stopped by an operator", holder_of(*member)}, now);
+        stop_replica(*member, "stopped by an operator", false, now);
     }
     together_.clear();
 }
 
-void Supervisor::restart(const std::vector<Member*>& members, Now now) {
+void Supervisor::restart(const std::vector<Member*>& members, bool rolling, Now now) {
     const Turn turn(*this, now);
     for (Member* member : members) {
         remember_intention(*member, Wanted::Running);
-        handle(*member, RestartOrder{}, now);
+        handle(*member, RestartOrder{rolling, drain_of(*member, now)}, now);
     }
 }
 
@@ -251,8 +255,7 @@ void Supervisor::finish(bool at_once, const std::string& reason, Now now) {
     }
     together_.insert(all.begin(), all.end());
     for (Member* member : all) {
-        const std::string holder = at_once ? "" : holder_of(*member);
-        handle(*member, StopReplica{"the supervisor stops", holder, at_once}, now);
+        stop_replica(*member, "the supervisor stops", at_once, now);
     }
     together_.clear();
 }

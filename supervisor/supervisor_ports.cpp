@@ -19,61 +19,60 @@ std::string held_by(std::uint16_t port, const std::string& holder) {
 
 }  // namespace
 
-// Sets member.port for the start that follows; false when there is none, and the replica has been told.
-bool Supervisor::find_port(Member& member, Now now) {
-    const ProcessSpec& process = member.replica.spec->process;
+// Sets the port for the start that follows; false when there is none, and the replica has been told.
+bool Supervisor::find_port(const Start& start, Now now) {
+    Member& member = *start.member;
+    Place& place = place_of(start.slot, member);
+    const ProcessSpec& process = spec_of(start.slot, member.replica).process;
     const PortWish& wish = process.port;
     // The socket that was kept for an earlier run is in the way of a process that binds it itself.
-    if (member.listening && !process.socket_activation) {
-        effects_.close_listener(member.port);
-        member.listening = false;
+    if (place.listening && !process.socket_activation) {
+        effects_.close_listener(place.port);
+        place.listening = false;
     }
     const bool suits = wish.kind == PortWish::Kind::Fixed
-                           ? member.port == wish.number
-                           : wish.kind == PortWish::Kind::Auto && ports_.in_range(member.port);
-    if (member.port != 0 && !suits) release_port(member, now);
+                           ? place.port == wish.number
+                           : wish.kind == PortWish::Kind::Auto && ports_.in_range(place.port);
+    if (!suits) release_port(member, place, now);
     if (wish.kind == PortWish::Kind::None) return true;
 
     const auto is_free = [this](std::uint16_t port) { return effects_.port_state(port) == PortState::Free; };
-    const bool kept_open = process.socket_activation && member.port != 0 && member.listening;
-    if (member.port != 0 && (kept_open || is_free(member.port))) {
-        member.listening = process.socket_activation;
+    const bool kept_open = process.socket_activation && place.port != 0 && place.listening;
+    if (place.port != 0 && (kept_open || is_free(place.port))) {
+        place.listening = process.socket_activation;
         return true;
     }
+    const auto refuse = [&](const std::string& holder) {
+        handle(member, SpawnFailed{held_by(wish.number, holder), true, start.slot}, now);
+        return false;
+    };
     if (wish.kind == PortWish::Kind::Fixed) {
-        if (!ports_.reserve(wish.number, member.log_name)) {
-            handle(member, SpawnFailed{held_by(wish.number, "'" + ports_.held().at(wish.number) + "'"), true},
-                   now);
-            return false;
-        }
-        member.port = wish.number;
-        if (!is_free(wish.number)) {
-            handle(member, SpawnFailed{held_by(wish.number, effects_.port_holder(wish.number)), true}, now);
-            return false;
-        }
+        if (!ports_.reserve(wish.number, member.log_name))
+            return refuse("'" + ports_.held().at(wish.number) + "'");
+        place.port = wish.number;
+        if (!is_free(wish.number)) return refuse(effects_.port_holder(wish.number));
     } else {
-        if (member.port != 0) release_port(member, now);
+        release_port(member, place, now);
         const auto port = ports_.take(member.log_name, is_free);
         if (!port) {
             wait_for_port(member);
             const PortRange range = ports_.range();
-            handle(
-                member,
-                NoPort{"no free port in " + std::to_string(range.first) + "-" + std::to_string(range.last)},
-                now);
+            handle(member,
+                   NoPort{"no free port in " + std::to_string(range.first) + "-" + std::to_string(range.last),
+                          start.slot},
+                   now);
             return false;
         }
-        member.port = *port;
+        place.port = *port;
     }
-    member.listening = process.socket_activation;
+    place.listening = process.socket_activation;
     return true;
 }
 
-void Supervisor::release_port(Member& member, Now now) {
-    wait_no_longer(member);
-    if (member.port == 0) return;
-    const std::uint16_t port = std::exchange(member.port, std::uint16_t{0});
-    if (std::exchange(member.listening, false)) effects_.close_listener(port);
+void Supervisor::release_port(const Member& member, Place& place, Now now) {
+    if (place.port == 0) return;
+    const auto [port, listening] = std::exchange(place, {});
+    if (listening) effects_.close_listener(port);
     ports_.release(port);
     if (!finishing_) {
         released_.emplace_back(port, member.name);

@@ -1,10 +1,19 @@
 // Which runs are given out to those who ask for a hostname, and which are started and stopped by the asking.
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
+
+namespace {
+
+// A proxy that asks where to send a request (auth_request, forward_auth) has connected by then, also on a
+// machine that is busy.
+constexpr Duration answer_in_use = std::chrono::milliseconds(500);
+
+}  // namespace
 
 const Run* routable(const Member& member) {
     const Replica& replica = member.replica;
@@ -26,22 +35,90 @@ void Supervisor::configure_routes(Now now) {
 }
 
 // At the end of each turn: those that changed in it.
-void Supervisor::update_routes() {
-    for (const Member* member : roster_.changed_since(routes_seen_)) {
+void Supervisor::update_routes(Now now) {
+    std::vector<std::pair<Member*, RunNumber>> left;
+    for (Member* member : roster_.changed_since(routes_seen_)) {
         const Replica& replica = member->replica;
         const Run* run = routable(*member);
+        const RunNumber routed = run == nullptr ? 0 : run->number;
+        if (routed != 0)
+            std::erase_if(member->left_routes, [&](const auto& each) { return each.run == routed; });
+        if (const RunNumber before = std::exchange(member->routed, routed); before != 0 && before != routed)
+            left.emplace_back(member, before);
         std::optional<Upstream> upstream;
         if (run != nullptr) upstream = Upstream{member->name, replica.number, run->port};
         routes_.set_upstream(member->instance->id, replica.number, upstream);
     }
     routes_seen_ = roster_.generation();
+    // The number of the table without all of them is known now.
+    for (const auto& [member, run] : left) leave_route(*member, run, now);
+}
+
+// Requests are no longer sent to this run; those that follow the table, or were led there just now, may not
+// know it yet.
+void Supervisor::leave_route(Member& member, RunNumber run, Now now) {
+    const Replica& replica = member.replica;
+    const Run* live = find_run(replica, run);
+    if (live == nullptr) return;
+    const TimePoint led_at = member.instance->led_at;
+    const bool led = led_at != TimePoint{} && now.steady < led_at + answer_in_use;
+    if (!led && effects_.routes_seen() >= routes_.generation()) {
+        return handle(member, Unrouted{run, now.steady}, now);
+    }
+    const bool is_current = replica.run && replica.run->number == run;
+    // What an update leaves behind costs nobody anything: it keeps serving those who came last.
+    const Duration use = is_current ? answer_in_use : replica.spec->policy.update.drain;
+    const TimePoint quiet_at = led ? led_at + use : now.steady;
+    member.left_routes.push_back({run, routes_.generation(), now.steady, quiet_at});
+    draining_.insert(&member);
+}
+
+// So long a run that is to stop now may be sent requests.
+Duration Supervisor::drain_of(const Member& member, Now now) {
+    const Replica& replica = member.replica;
+    if (!has_live_run(replica) || replica.run->phase == Phase::Stopping) return {};
+    const RunNumber run = replica.run->number;
+    const Duration longest = replica.spec->policy.update.drain;
+    if (member.routed == run) {
+        const TimePoint led_at = member.instance->led_at;
+        const bool led = led_at != TimePoint{} && now.steady < led_at + answer_in_use;
+        const bool followed = effects_.routes_seen() != std::numeric_limits<std::uint64_t>::max();
+        return led || followed ? longest : Duration::zero();
+    }
+    for (const LeftRoute& each : member.left_routes) {
+        if (each.run == run) return std::max(each.at + longest - now.steady, Duration::zero());
+    }
+    return {};
+}
+
+// Those that everybody knows to be gone are told to end.
+void Supervisor::end_drains(Now now) {
+    if (draining_.empty()) return;
+    const std::uint64_t seen = effects_.routes_seen();
+    for (Member* member : std::vector<Member*>(draining_.begin(), draining_.end())) {
+        std::vector<LeftRoute> known;
+        std::erase_if(member->left_routes, [&](const LeftRoute& each) {
+            if (find_run(member->replica, each.run) == nullptr) return true;
+            if (seen < each.generation) return false;
+            known.push_back(each);
+            return true;
+        });
+        if (member->left_routes.empty()) draining_.erase(member);
+        for (const LeftRoute& each : known) handle(*member, Unrouted{each.run, each.quiet_at}, now);
+    }
+}
+
+void Supervisor::routes_read(Now now) {
+    const Turn turn(*this, now);
 }
 
 RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
     RouteAnswer answer{routes_.find(host), {}};
-    if (!answer.found.on_demand || finishing_) return answer;
+    if (answer.found.instance == nullptr) return answer;
     Instance* instance = roster_.find(*answer.found.instance);
     if (instance == nullptr) return answer;
+    if (answer.found.upstream != nullptr) instance->led_at = now.steady;
+    if (!answer.found.on_demand || finishing_) return answer;
     instance->asked_at = now.steady;
     if (answer.found.upstream != nullptr) return answer;
     const auto waits = [this](const auto& member) {
@@ -58,6 +135,7 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
     if (may && now.steady < until) answer.hold_until = until;
     // One without health checks is up at once.
     answer.found = routes_.find(host);
+    if (answer.found.upstream != nullptr) instance->led_at = now.steady;
     return answer;
 }
 
@@ -120,8 +198,7 @@ void Supervisor::stop_if_idle(Instance& instance, Now now) {
     if (instance.asked_at + policy.idle_timeout > now.steady) return watch_idle(instance, instance.asked_at);
     for (const auto& member : instance.members) {
         if (member->replica.wanted != Wanted::Running) continue;
-        handle(*member, StopReplica{"idle: no route query for " + format_duration(policy.idle_timeout), ""},
-               now);
+        stop_replica(*member, "idle: no route query for " + format_duration(policy.idle_timeout), false, now);
     }
 }
 

@@ -38,54 +38,62 @@ std::string Supervisor::gate_of(const Member& member) const {
     return "";
 }
 
-void Supervisor::start_soon(Member& member) {
-    if (std::exchange(member.start_due, true)) return;
-    to_start_.push_back(&member);
+void Supervisor::start_soon(Member& member, Slot slot) {
+    bool& due = slot == Slot::Current ? member.start_due : member.candidate_due;
+    if (std::exchange(due, true)) return;
+    to_start_.push_back({&member, slot});
 }
 
 // As many of those that are due as may start together.
 void Supervisor::start_some(Now now) {
-    std::vector<Member*> members;
+    std::vector<Start> starts;
     std::vector<SpawnRequest> requests;
     while (!to_start_.empty() && requests.size() < most_starts_together) {
-        Member* member = to_start_.front();
+        const Start start = to_start_.front();
         // What it waits for may be among these, and may be all that it waits for.
-        if (!requests.empty() && !gate_of(*member).empty()) break;
+        if (!requests.empty() && start.slot == Slot::Current && !gate_of(*start.member).empty()) break;
         to_start_.pop_front();
-        auto request = try_start(*member, now);
+        auto request = try_start(start, now);
         if (!request) continue;
-        members.push_back(member);
+        starts.push_back(start);
         requests.push_back(std::move(*request));
     }
     if (requests.empty()) return;
     const auto outcomes = effects_.spawn(requests);
-    for (std::size_t i = 0; i < members.size(); ++i) started(*members[i], requests[i].run, outcomes[i], now);
+    for (std::size_t i = 0; i < starts.size(); ++i) started(starts[i], requests[i].run, outcomes[i], now);
 }
 
 // Nothing where it does not start now.
-std::optional<SpawnRequest> Supervisor::try_start(Member& member, Now now) {
+std::optional<SpawnRequest> Supervisor::try_start(const Start& start, Now now) {
+    Member& member = *start.member;
     const Replica& replica = member.replica;
-    member.start_due = false;
     // An order that came after the decision called it off.
-    const bool asked_for = replica.wanted == Wanted::Running && replica.rest != Rest::AtRest;
-    if (!asked_for || has_live_run(replica)) return std::nullopt;
-    wait_no_longer(member);
-    if (const std::string gate = gate_of(member); !gate.empty()) {
-        handle(member, Blocked{gate}, now);
-        return std::nullopt;
+    if (start.slot == Slot::Candidate) {
+        member.candidate_due = false;
+        if (replica.update.stage != UpdateStage::Trying || replica.candidate) return std::nullopt;
+        wait_no_longer(member);
+    } else {
+        member.start_due = false;
+        const bool asked_for = replica.wanted == Wanted::Running && replica.rest != Rest::AtRest;
+        if (!asked_for || has_live_run(replica)) return std::nullopt;
+        wait_no_longer(member);
+        if (const std::string gate = gate_of(member); !gate.empty()) {
+            handle(member, Blocked{gate}, now);
+            return std::nullopt;
+        }
     }
-    if (!find_port(member, now)) return std::nullopt;
-    return next_request(member, now);
+    if (!find_port(start, now)) return std::nullopt;
+    return next_request(start, now);
 }
 
-Result<Launch> Supervisor::launch_of(const Member& member, std::uint16_t port) const {
+Result<Launch> Supervisor::launch_of(const Member& member, const InstanceSpec& spec,
+                                     std::uint16_t port) const {
     const std::string& secret = config_.admin_secret;
-    return launch(*member.replica.spec, member.replica.number, port, environment_,
+    return launch(spec, member.replica.number, port, environment_,
                   secret.empty() ? std::nullopt : std::optional(secret));
 }
 
-SpawnRequest Supervisor::request_of(const Member& member, Launch launch) const {
-    const ProcessSpec& process = member.replica.spec->process;
+SpawnRequest Supervisor::request_of(const Member& member, const ProcessSpec& process, Launch launch) const {
     SpawnRequest request;
     request.log_name = member.log_name;
     request.argv = std::move(launch.argv);
@@ -95,18 +103,21 @@ SpawnRequest Supervisor::request_of(const Member& member, Launch launch) const {
     request.group = process.group_id;
     request.umask = process.umask;
     request.limits = process.limits;
-    request.listen_port = process.socket_activation ? member.port : std::uint16_t{0};
     return request;
 }
 
 // The request for its next run; nothing where its configuration allows none.
-std::optional<SpawnRequest> Supervisor::next_request(Member& member, Now now) {
-    auto launch = launch_of(member, member.port);
+std::optional<SpawnRequest> Supervisor::next_request(const Start& start, Now now) {
+    Member& member = *start.member;
+    const InstanceSpec& spec = spec_of(start.slot, member.replica);
+    const std::uint16_t port = place_of(start.slot, member).port;
+    auto launch = launch_of(member, spec, port);
     if (!launch) {
-        handle(member, SpawnFailed{launch.error().message, false}, now);
+        handle(member, SpawnFailed{launch.error().message, false, start.slot}, now);
         return std::nullopt;
     }
-    SpawnRequest request = request_of(member, std::move(*launch));
+    SpawnRequest request = request_of(member, spec.process, std::move(*launch));
+    if (spec.process.socket_activation) request.listen_port = port;
     if (next_run_ >= promised_runs_) {
         promised_runs_ = next_run_ + run_block;
         effects_.store({.kind = StoreWrite::Kind::SetNextRun, .number = promised_runs_});
@@ -115,16 +126,18 @@ std::optional<SpawnRequest> Supervisor::next_request(Member& member, Now now) {
     return request;
 }
 
-void Supervisor::started(Member& member, RunNumber run, const SpawnOutcome& outcome, Now now) {
+void Supervisor::started(const Start& start, RunNumber run, const SpawnOutcome& outcome, Now now) {
+    Member& member = *start.member;
     if (!outcome) {
-        return handle(member, SpawnFailed{outcome.error().message, outcome.error().transient}, now);
+        const SpawnFailure& failure = outcome.error();
+        return handle(member, SpawnFailed{failure.message, failure.transient, start.slot}, now);
     }
+    const std::uint16_t port = place_of(start.slot, member).port;
     live_.insert(run);
     roster_.set_run(member, run);
-    effects_.store(
-        {.kind = StoreWrite::Kind::RunStarted,
-         .run = {run, member.instance->id, member.replica.number, *outcome, member.port, now.wall}});
-    handle(member, Spawned{run, *outcome, member.port}, now);
+    effects_.store({.kind = StoreWrite::Kind::RunStarted,
+                    .run = {run, member.instance->id, member.replica.number, *outcome, port, now.wall}});
+    handle(member, Spawned{run, *outcome, port, start.slot}, now);
 }
 
 }  // namespace pmctl

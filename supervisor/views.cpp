@@ -69,6 +69,12 @@ Outlook of_live(const Replica& replica) {
     const bool failed = replica.run->phase == Phase::Failed;
     if (replica.wanted == Wanted::Stopped) return failed ? Outlook::Stuck : Outlook::Pending;
     if (failed || replica.run->phase == Phase::Unhealthy) return Outlook::Stuck;
+    switch (replica.update.stage) {
+        case UpdateStage::None: break;
+        case UpdateStage::Failed: return Outlook::Stuck;
+        case UpdateStage::Waiting:
+        case UpdateStage::Trying: return Outlook::Pending;
+    }
     return replica.run->phase == Phase::Running && !runs_old_spec(replica) ? Outlook::Settled
                                                                            : Outlook::Pending;
 }
@@ -76,7 +82,8 @@ Outlook of_live(const Replica& replica) {
 Outlook outlook_of(const Supervisor& supervisor, const Member& member, std::set<const Member*>& seen) {
     const Replica& replica = member.replica;
     if (has_live_run(replica)) return of_live(replica);
-    if (replica.wanted == Wanted::Stopped || completed(replica)) return Outlook::Settled;
+    if (replica.wanted == Wanted::Stopped) return has_process(replica) ? Outlook::Pending : Outlook::Settled;
+    if (completed(replica)) return Outlook::Settled;
     switch (replica.rest) {
         case Rest::AtRest:
         case Rest::NoPort: return Outlook::Stuck;
@@ -109,7 +116,7 @@ StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroup
     row.restarts = replica.restarts;
     row.change = member.change;
     row.outlook = outlook_of(supervisor, member);
-    if (member.port != 0) row.port = member.port;
+    if (member.place.port != 0) row.port = member.place.port;
     if (replica.run) {
         const Run& run = *replica.run;
         row.run = run.number;
@@ -129,6 +136,10 @@ StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroup
         row.next_start_at = replica.next_start_at;
     }
     if (runs_old_spec(replica)) row.spec = "stale";
+    if (replica.update.stage != UpdateStage::None) {
+        const bool failed = replica.update.stage == UpdateStage::Failed;
+        row.update = UpdateRow{failed ? "failed" : "rolling", update_in_words(replica)};
+    }
     return row;
 }
 
@@ -155,7 +166,12 @@ std::vector<std::pair<std::string, std::string>> hints_for(const Member& member)
             if (replica.rest == Rest::Blocked) hint("why", "what it waits for");
             break;
         case Phase::Running:
-            if (runs_old_spec(replica)) hint("restart", "run what is configured");
+            if (replica.update.stage == UpdateStage::Failed) {
+                hint("logs -n 50", "what the new process said");
+                hint("reset", "try the update again");
+            } else if (runs_old_spec(replica)) {
+                hint("restart --rolling", "run what is configured");
+            }
             break;
         case Phase::Unknown:
         case Phase::Stopping: break;
@@ -184,8 +200,13 @@ PortsReply ports_of(const Supervisor& supervisor) {
     PortsReply reply{table.range().first, table.range().last, table.free_in_range(), {}};
     for (const auto& [id, instance] : supervisor.roster().instances()) {
         for (const auto& member : instance.members) {
-            if (member->port == 0) continue;
-            reply.ports.push_back({member->port, member->name, member->listening ? "listening" : "used"});
+            const auto add = [&](const Place& place, const char* use) {
+                if (place.port != 0)
+                    reply.ports.push_back({place.port, member->name, place.listening ? "listening" : use});
+            };
+            add(member->place, "used");
+            add(member->candidate_place, "candidate");
+            for (const auto& [run, place] : member->outgoing_places) add(place, "draining");
         }
     }
     std::sort(reply.ports.begin(), reply.ports.end(),

@@ -172,6 +172,7 @@ struct SupervisorSettings {
     std::string log_format = "text";
     std::uint32_t socket_mode = 0600;
     std::string socket_group;
+    std::uint32_t max_starting = 16;
 
     bool operator==(const SupervisorSettings&) const = default;
 };

@@ -1,9 +1,11 @@
 #include "supervisor/core/replica.hpp"
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
 #include "supervisor/core/backoff.hpp"
+#include "supervisor/core/rolling.hpp"
 
 namespace pmctl {
 
@@ -104,41 +106,71 @@ Actions after_exit(Replica& replica, const Exited& end, Now now, double random) 
     return actions;
 }
 
+bool is_current(const Replica& replica, RunNumber run) {
+    return has_live_run(replica) && (run == 0 || replica.run->number == run);
+}
+
 Actions of_run(const RunActions& actions) {
     return {.signal = actions.signal, .check = actions.check, .ended = actions.ended};
 }
 
-Actions on(Replica& replica, const StartOrder& order, Now, double) {
+void stop_current(Replica& replica, const StopOrder& order, Now now, Actions& actions) {
+    const RunActions what = step(*replica.run, order, now, policy_of(replica));
+    actions.signal = what.signal;
+}
+
+Actions on(Replica& replica, const StartOrder& order, Now now, double) {
     replica.wanted = Wanted::Running;
     replica.wanted_reason = order.reason;
     replica.held_by.clear();
     if (has_live_run(replica)) return {};  // one that stops is followed by the next
+    Actions actions;
+    rolling::call_off(replica, false, now, actions);  // what is configured is asked for
     replica.failures = 0;
     replica.rest = Rest::Waiting;
-    return start_now(replica);
+    actions.start = start_now(replica).start;
+    return actions;
 }
 
 Actions on(Replica& replica, const StopReplica& order, Now now, double) {
+    Actions actions;
     replica.wanted = Wanted::Stopped;
     replica.wanted_reason = order.reason;
+    rolling::call_off(replica, order.at_once, now, actions);
+    if (order.at_once) rolling::end_outgoing_at_once(replica, now, actions);
     if (!has_live_run(replica)) {
         rest(replica, Rest::AtRest, Phase::Stopped, order.reason);
-        return {};
+        return actions;
     }
     replica.held_by = order.held_by;
-    if (!order.held_by.empty()) return {};
-    return of_run(step(*replica.run, StopOrder{StopCause::Asked, order.at_once}, now, policy_of(replica)));
+    if (replica.held_by.empty())
+        stop_current(replica, {StopCause::Asked, order.at_once, order.drain}, now, actions);
+    return actions;
 }
 
-Actions on(Replica& replica, const RestartOrder&, Now now, double) {
+// The current run by another one, if there is one.
+Actions start_anew(Replica& replica, Duration drain, Now now) {
+    Actions actions;
+    rolling::call_off(replica, false, now, actions);
+    if (has_live_run(replica)) {
+        stop_current(replica, {.cause = StopCause::Restart, .drain = drain}, now, actions);
+        return actions;
+    }
+    replica.rest = Rest::Waiting;
+    actions.start = start_now(replica).start;
+    return actions;
+}
+
+Actions on(Replica& replica, const RestartOrder& order, Now now, double) {
+    const bool serves = replica.wanted == Wanted::Running;
     replica.wanted = Wanted::Running;
     replica.wanted_reason.clear();
     replica.held_by.clear();
     replica.failures = 0;
-    if (has_live_run(replica))
-        return of_run(step(*replica.run, StopOrder{StopCause::Restart}, now, policy_of(replica)));
-    replica.rest = Rest::Waiting;
-    return start_now(replica);
+    if (!order.rolling || !serves || !rolling::rolls(replica)) return start_anew(replica, order.drain, now);
+    Actions actions;
+    rolling::ask(replica, now, actions);
+    return actions;
 }
 
 // A health kind that came or went, a shorter interval: in force from the next check on, which is now.
@@ -162,9 +194,39 @@ void apply_policy(Replica& replica, const Policy& before, Now now) {
         run.next_check = now.steady;
 }
 
+// What is under way towards the old text goes; what failed is told so until another process is wanted.
+void reconsider_update(Replica& replica, const InstanceSpec& before, Now now, Actions& actions) {
+    switch (replica.update.stage) {
+        case UpdateStage::None: return;
+        case UpdateStage::Failed: break;
+        case UpdateStage::Waiting:
+        case UpdateStage::Trying:
+            // A candidate that is judged by other rules begins anew.
+            if (before.process == replica.spec->process && before.policy.health != policy_of(replica).health)
+                return rolling::ask(replica, now, actions);
+            break;
+    }
+    if (before.process != replica.spec->process) return rolling::call_off(replica, false, now, actions);
+    replica.update.spec = replica.spec;
+}
+
+// It runs what is to be replaced, or rests.
+Actions replace(Replica& replica, Duration drain, Now now) {
+    if (rolling::rolls(replica)) {
+        Actions actions;
+        rolling::ask(replica, now, actions);
+        return actions;
+    }
+    return start_anew(replica, drain, now);
+}
+
 Actions on(Replica& replica, const NewSpec& change, Now now, double) {
+    Actions actions;
     const SpecPtr before = std::exchange(replica.spec, change.spec);
-    if (before) apply_policy(replica, before->policy, now);
+    if (before) {
+        reconsider_update(replica, *before, now, actions);
+        apply_policy(replica, before->policy, now);
+    }
     // What runs is what is configured: the old text is of no more use.
     if (replica.run_spec && replica.run_spec->process == change.spec->process) replica.run_spec = change.spec;
     if (!change.replace) {
@@ -173,31 +235,66 @@ Actions on(Replica& replica, const NewSpec& change, Now now, double) {
         const bool at_rest =
             replica.wanted == Wanted::Running && !has_live_run(replica) && replica.rest == Rest::AtRest;
         const bool left_so = completed(replica) ? mode != RestartMode::Always : mode == RestartMode::Never;
-        if (!at_rest || left_so) return {};
+        if (!at_rest || left_so) return actions;
     }
+    // That was tried, or is being tried.
+    if (replica.update.stage != UpdateStage::None) return actions;
     replica.failures = 0;
-    if (replica.wanted == Wanted::Stopped) return {};
-    if (has_live_run(replica))
-        return of_run(step(*replica.run, StopOrder{StopCause::Restart}, now, policy_of(replica)));
-    replica.rest = Rest::Waiting;
-    return start_now(replica);
+    if (replica.wanted == Wanted::Stopped) return actions;
+    Actions next = replace(replica, change.drain, now);
+    next.others.insert(next.others.begin(), actions.others.begin(), actions.others.end());
+    return next;
 }
 
-Actions on(Replica& replica, const ResetOrder&, Now, double) {
+Actions on(Replica& replica, const ResetOrder&, Now now, double) {
+    Actions actions;
     replica.failures = 0;
-    if (has_live_run(replica) || replica.wanted == Wanted::Stopped) {
+    if (replica.wanted == Wanted::Stopped) {
         if (!has_live_run(replica)) rest(replica, Rest::AtRest, Phase::Stopped, replica.wanted_reason);
-        return {};
+        return actions;
     }
-    if (completed(replica)) return {};
+    if (replica.update.stage == UpdateStage::Failed) rolling::ask(replica, now, actions);
+    if (has_live_run(replica) || completed(replica)) return actions;
     replica.rest = Rest::Waiting;
-    return start_now(replica);
+    actions.start = start_now(replica).start;
+    return actions;
+}
+
+Actions on(Replica& replica, const UpdateTurn&, Now now, double) {
+    Actions actions;
+    if (replica.update.stage == UpdateStage::Waiting) rolling::take_turn(replica, now, actions);
+    return actions;
+}
+
+Actions on(Replica& replica, const UpdateHeld& held, Now, double) {
+    if (replica.update.stage == UpdateStage::Waiting) replica.update.reason = held.by;
+    return {};
+}
+
+Actions on(Replica& replica, const UpdateCalledOff& end, Now now, double) {
+    Actions actions;
+    if (replica.update.stage == UpdateStage::Waiting) rolling::fail(replica, end.reason, now, actions);
+    return actions;
+}
+
+Actions on(Replica& replica, const Unrouted& left, Now now, double) {
+    Actions actions;
+    if (has_live_run(replica) && replica.run->number == left.run)
+        return of_run(step(*replica.run, RoutesLeft{left.by}, now, policy_of(replica)));
+    for (Run& run : replica.outgoing) {
+        if (run.number == left.run)
+            actions.others.push_back({run.number, step(run, RoutesLeft{left.by}, now, policy_of(replica))});
+    }
+    return actions;
 }
 
 Actions on(Replica& replica, const MayStart&, Now, double) {
+    Actions actions;
+    if (replica.wanted == Wanted::Stopped) return actions;
+    rolling::may_start(replica, actions);
     const bool waits = replica.rest == Rest::Blocked || replica.rest == Rest::NoPort;
-    if (has_live_run(replica) || replica.wanted == Wanted::Stopped || !waits) return {};
-    return start_now(replica);
+    if (!has_live_run(replica) && waits) actions.start = start_now(replica).start;
+    return actions;
 }
 
 Actions on(Replica& replica, const Blocked& gate, Now, double) {
@@ -206,43 +303,75 @@ Actions on(Replica& replica, const Blocked& gate, Now, double) {
 }
 
 Actions on(Replica& replica, const NoPort& lack, Now now, double) {
+    if (lack.slot == Slot::Candidate) {
+        rolling::no_port(replica, lack, now);
+        return {};
+    }
     rest(replica, Rest::NoPort, Phase::Failed, lack.message);
     wait_for_start(replica, policy_of(replica).restart.backoff_max, now);
     return {};
 }
 
 Actions on(Replica& replica, const Spawned& child, Now now, double) {
+    Actions actions;
+    if (child.slot == Slot::Candidate) {
+        rolling::spawned(replica, child, now, actions);
+        return actions;
+    }
+    replica.run_spec = next_spec(replica);
     replica.run = begin_run(child.run, child.pid, child.port, now, policy_of(replica).health);
-    replica.run_spec = replica.spec;
     rest(replica, Rest::AtRest, Phase::Stopped, "");
-    return {};
+    return actions;
 }
 
 Actions on(Replica& replica, const SpawnFailed& failure, Now now, double random) {
+    Actions actions;
+    if (failure.slot == Slot::Candidate) {
+        rolling::not_spawned(replica, failure, now, actions);
+        return actions;
+    }
     if (!failure.transient) return failed(replica, failure.message, false, now, random);
     rest(replica, Rest::Waiting, Phase::Failed, failure.message);
     wait_for_start(replica, policy_of(replica).restart.backoff_initial, now);
-    return {};
+    return actions;
 }
 
 Actions on(Replica& replica, const Checked& check, Now now, double random) {
-    if (!has_live_run(replica)) return {};
+    if (replica.candidate && check.run == replica.candidate->number) {
+        Actions actions;
+        rolling::checked(replica, check.result, random, now, actions);
+        return actions;
+    }
+    if (!is_current(replica, check.run)) return {};
     forgive_if_stable(replica, now);
     if (check.result.ok) replica.ports_lost = 0;
     return of_run(step(*replica.run, GoodOrBad{check.result, random}, now, policy_of(replica)));
 }
 
 Actions on(Replica& replica, const Exited& end, Now now, double random) {
-    if (!has_live_run(replica)) return {};
+    Actions actions;
+    if (replica.candidate && end.run == replica.candidate->number) {
+        rolling::exited(replica, end, now, actions);
+        return actions;
+    }
+    if (!is_current(replica, end.run)) {
+        rolling::outgoing_exited(replica, end, now, actions);
+        return actions;
+    }
     forgive_if_stable(replica, now);
     step(*replica.run, ProcessExited{end.status}, now, policy_of(replica));
     return after_exit(replica, end, now, random);
 }
 
 Actions on(Replica& replica, const Woke&, Now now, double) {
-    if (has_live_run(replica)) return of_run(step(*replica.run, DeadlinePassed{}, now, policy_of(replica)));
-    const bool due = replica.next_start != TimePoint::max() && now.steady >= replica.next_start;
-    return due ? start_now(replica) : Actions{};
+    Actions actions;
+    if (has_live_run(replica)) {
+        actions = of_run(step(*replica.run, DeadlinePassed{}, now, policy_of(replica)));
+    } else if (replica.next_start != TimePoint::max() && now.steady >= replica.next_start) {
+        actions = start_now(replica);
+    }
+    rolling::woke(replica, now, actions);
+    return actions;
 }
 
 }  // namespace
@@ -251,8 +380,27 @@ bool has_live_run(const Replica& replica) {
     return replica.run && is_live(*replica.run);
 }
 
+bool has_process(const Replica& replica) {
+    return has_live_run(replica) || replica.candidate || !replica.outgoing.empty();
+}
+
+const Run* find_run(const Replica& replica, RunNumber run) {
+    if (is_current(replica, run)) return &*replica.run;
+    if (replica.candidate && replica.candidate->number == run) return &*replica.candidate;
+    for (const Run& each : replica.outgoing) {
+        if (each.number == run) return &each;
+    }
+    return nullptr;
+}
+
+const SpecPtr& next_spec(const Replica& replica) {
+    return replica.update.stage == UpdateStage::None ? replica.spec : replica.run_spec;
+}
+
 Phase phase_of(const Replica& replica) {
-    return has_live_run(replica) ? replica.run->phase : replica.rest_phase;
+    if (has_live_run(replica)) return replica.run->phase;
+    const bool leaves = replica.wanted == Wanted::Stopped && has_process(replica);
+    return leaves ? Phase::Stopping : replica.rest_phase;
 }
 
 bool runs_old_spec(const Replica& replica) {
@@ -271,7 +419,8 @@ Actions step(Replica& replica, const ReplicaEvent& event, Now now, double random
 }
 
 TimePoint next_deadline(const Replica& replica) {
-    return has_live_run(replica) ? next_deadline(*replica.run) : replica.next_start;
+    const TimePoint current = has_live_run(replica) ? next_deadline(*replica.run) : replica.next_start;
+    return std::min(current, rolling::next_deadline(replica));
 }
 
 std::string broken_invariant(const Replica& replica) {
@@ -290,7 +439,8 @@ std::string broken_invariant(const Replica& replica) {
     if (live && replica.run->phase == Phase::Stopping && replica.run->next_check != TimePoint::max()) {
         return "a Stopping run is to be checked";
     }
-    if (!live && replica.wanted == Wanted::Stopped && next_deadline(replica) != TimePoint::max()) {
+    if (!has_process(replica) && replica.wanted == Wanted::Stopped &&
+        next_deadline(replica) != TimePoint::max()) {
         return "a stopped replica has a deadline";
     }
     if (!live && replica.rest == Rest::Waiting && replica.next_start == TimePoint::max()) {
@@ -301,7 +451,7 @@ std::string broken_invariant(const Replica& replica) {
     }
     if (replica.wanted == Wanted::Running && !replica.held_by.empty())
         return "a stop that nobody wants is held";
-    return "";
+    return rolling::broken_invariant(replica);
 }
 
 }  // namespace pmctl

@@ -22,12 +22,16 @@
 //   start-up time-out, failed spawn
 //
 // A run that is healthy for reset_after without a break ends the count: failures = 0.
+//
+// Beside the current run there may be others: the candidate of an update (rolling.hpp), and those that are on
+// their way out: what ran before an update, candidates that were given up. Nothing follows the end of those.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "supervisor/core/config.hpp"
 #include "supervisor/core/run.hpp"
@@ -35,6 +39,20 @@
 namespace pmctl {
 
 enum class Rest { AtRest, Waiting, Blocked, NoPort };
+
+// How far a rolling update has come: rolling.hpp.
+enum class UpdateStage { None, Waiting, Trying, Failed };
+
+struct Update {
+    UpdateStage stage = UpdateStage::None;
+    SpecPtr spec;        // what it brings; null with None
+    std::string reason;  // Waiting: for what. Trying: why there is no candidate yet. Failed: why
+    TimePoint deadline = TimePoint::max();  // Trying: given up then, or trusted (health.kind = "none")
+    TimePoint next_try = TimePoint::max();  // Trying, with no candidate: tried again then
+    std::uint32_t ports_lost = 0;           // by candidates, to strangers
+
+    bool operator==(const Update&) const = default;
+};
 
 struct Replica {
     SpecPtr spec;  // what is configured now
@@ -44,6 +62,10 @@ struct Replica {
 
     std::optional<Run> run;  // the current one, or the last
     SpecPtr run_spec;        // what it was started from
+
+    Update update;
+    std::optional<Run> candidate;  // live, with Trying
+    std::vector<Run> outgoing;     // live, Stopping or Failed (stop_failed)
 
     Rest rest = Rest::AtRest;
     Phase rest_phase = Phase::Stopped;  // shown while no run is live: Stopped or Failed
@@ -58,7 +80,14 @@ struct Replica {
     bool leaving = false;          // no longer configured: to be forgotten when stopped
 };
 
-bool has_live_run(const Replica& replica);
+bool has_live_run(const Replica& replica);  // the current one
+// Any run, also one that is on its way out.
+bool has_process(const Replica& replica);
+// The live run of this number; null: it is none of this replica's.
+const Run* find_run(const Replica& replica, RunNumber run);
+// What the next current run is started from: what is configured, but what ran last while an update to that is
+// under way or has failed.
+const SpecPtr& next_spec(const Replica& replica);
 // A program that leaves a listener of its own behind looks like one whose port was stolen: it is not to be
 // started for ever without a pause.
 constexpr std::uint32_t max_ports_lost = 5;
@@ -73,56 +102,98 @@ bool completed(const Replica& replica);
 std::string reason_of(const Replica& replica, Now now);
 // What comes next and when: "checked in 3s", "started in 2s", "" for nothing.
 std::string next_of(const Replica& replica, Now now);
+// What there is to say of its update, "" for nothing.
+std::string update_in_words(const Replica& replica);
+// "drains: pid 42 on port 30000": of one that is on its way out.
+std::string outgoing_in_words(const Run& run, Now now);
 
 struct StartOrder {
     std::string reason;
 };
+// `drain`, here and below: requests may still be sent to the current run for so long after it left the
+// routes.
 struct StopReplica {
     std::string reason;
     std::string held_by;  // not empty: wanted from now on, done when that one has stopped
     bool at_once = false;
+    Duration drain{};
 };
-struct RestartOrder {};
+struct RestartOrder {
+    bool rolling = false;  // by an update to the same, where there is something to keep serving
+    Duration drain{};
+};
 struct NewSpec {
     SpecPtr spec;
     bool replace = false;  // the process is to be replaced
+    Duration drain{};
 };
 struct ResetOrder {};
+struct UpdateTurn {};  // of those that wait for theirs, it may be updated now
+struct UpdateHeld {
+    std::string by;  // "waits for 'db' to be healthy"
+};
+struct UpdateCalledOff {
+    std::string reason;  // "'web:0' could not be updated"
+};
+// No request is sent to this run after `by`.
+struct Unrouted {
+    RunNumber run = 0;
+    TimePoint by{};
+};
+
+// Which run a start is for.
+enum class Slot { Current, Candidate };
+
 struct MayStart {};  // a gate has opened: the dependencies are there, or a port is
 struct Blocked {
     std::string on;  // "'db' to be healthy"
 };
 struct NoPort {
     std::string message;  // "no free port in 30000-31000"
+    Slot slot = Slot::Current;
 };
 struct Spawned {
     RunNumber run = 0;
     int pid = 0;
     std::uint16_t port = 0;
+    Slot slot = Slot::Current;
 };
 struct SpawnFailed {
     std::string message;
     bool transient = false;  // the machine's lack: tried again, without cost to the budget
+    Slot slot = Slot::Current;
 };
 struct Checked {
     CheckResult result;
+    RunNumber run = 0;  // 0: the current one
 };
 struct Exited {
     ExitStatus status;
     std::string note;          // "out of memory (limit 64MiB)", "" usually
     bool port_stolen = false;  // a stranger listens on its port
+    RunNumber run = 0;         // 0: the current one
 };
 struct Woke {};
 
-using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, MayStart,
-                                  Blocked, NoPort, Spawned, SpawnFailed, Checked, Exited, Woke>;
+using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, UpdateTurn,
+                                  UpdateHeld, UpdateCalledOff, Unrouted, MayStart, Blocked, NoPort, Spawned,
+                                  SpawnFailed, Checked, Exited, Woke>;
+
+// What is to be done with a run that is not the current one.
+struct RunOrder {
+    RunNumber run = 0;
+    RunActions actions;
+};
 
 struct Actions {
-    bool start = false;         // find out whether it may start, and start it
-    int signal = 0;             // send this to the run's group
-    bool check = false;         // check the run now
-    bool ended = false;         // the run is over: clean up
+    bool start = false;         // find out whether the current run may start, and start it
+    int signal = 0;             // send this to the current run's group
+    bool check = false;         // check the current run now
+    bool ended = false;         // the current run is over: clean up
     bool another_port = false;  // its port is not to be had
+    bool wants_turn = false;    // it waits for its turn to be updated
+    bool start_candidate = false;
+    std::vector<RunOrder> others;
 };
 
 // `random` in [0, 1): jitter of the backoff and spreading of the checks.

@@ -24,6 +24,15 @@ std::string count_of_failures(const Replica& replica) {
     return replica.failures > 1 ? std::to_string(replica.failures) + " failures in a row" : "";
 }
 
+std::string stage_in_words(const Run& run, Now now) {
+    switch (run.stop_stage) {
+        case StopStage::Draining: return "drains, told to end " + in(run.deadline - now.steady);
+        case StopStage::Told: return "SIGKILL " + in(run.deadline - now.steady);
+        case StopStage::Killed: return "SIGKILL sent";
+    }
+    return "";
+}
+
 std::string why_stopping(const Replica& replica, Now now) {
     const Run& run = *replica.run;
     std::string text;
@@ -35,8 +44,7 @@ std::string why_stopping(const Replica& replica, Now now) {
         case StopCause::StartTimeout: text = "was not healthy in time"; break;
         case StopCause::Unhealthy: text = count_of(run.streak.bad, "failed check") + " in a row"; break;
     }
-    if (run.kill_sent) return text + "; SIGKILL sent";
-    return text + "; SIGKILL " + in(run.deadline - now.steady);
+    return text + "; " + stage_in_words(run, now);
 }
 
 std::string of_live(const Replica& replica, Now now) {
@@ -68,6 +76,7 @@ std::string of_live(const Replica& replica, Now now) {
 std::string reason_of(const Replica& replica, Now now) {
     if (has_live_run(replica)) return of_live(replica, now);
     std::string text = replica.rest_reason;
+    if (replica.wanted == Wanted::Stopped && has_process(replica)) return text + "; what it ran ends";
     switch (replica.rest) {
         case Rest::AtRest:
             if (completed(replica)) return text + "; not started again (restart.policy)";
@@ -104,12 +113,36 @@ std::string next_of(const Replica& replica, Now now) {
     const Run& run = *replica.run;
     if (!replica.held_by.empty()) return "stopped when '" + replica.held_by + "' has stopped";
     if (run.phase == Phase::Stopping) {
-        if (run.kill_sent) return "ends by SIGKILL";
-        return "SIGKILL " + in(run.deadline - now.steady);
+        return run.stop_stage == StopStage::Killed ? "ends by SIGKILL" : stage_in_words(run, now);
     }
     if (run.next_check != TimePoint::max()) return "checked " + in(run.next_check - now.steady);
     return replica.spec->policy.health.kind == HealthKind::None || run.phase == Phase::Failed ? ""
                                                                                               : "checked now";
+}
+
+std::string update_in_words(const Replica& replica) {
+    const Update& update = replica.update;
+    switch (update.stage) {
+        case UpdateStage::None: return "";
+        case UpdateStage::Waiting: return update.reason.empty() ? "waits for its turn" : update.reason;
+        case UpdateStage::Failed: return update.reason;
+        case UpdateStage::Trying: break;
+    }
+    if (!replica.candidate) return update.reason.empty() ? "the new process is being started" : update.reason;
+    const Run& candidate = *replica.candidate;
+    std::string text = "the new process (pid " + std::to_string(candidate.pid) + ") ";
+    if (replica.spec->policy.health.kind == HealthKind::None) return text + "is watched for a moment";
+    text += "is not healthy yet";
+    if (candidate.last_check && !candidate.last_check->result.ok)
+        text += ": " + candidate.last_check->result.error;
+    return text;
+}
+
+std::string outgoing_in_words(const Run& run, Now now) {
+    std::string text = "pid " + std::to_string(run.pid);
+    if (run.port != 0) text += " on port " + std::to_string(run.port);
+    if (run.phase == Phase::Failed) return text + ": SIGKILL did not end it";
+    return text + ": " + stage_in_words(run, now);
 }
 
 }  // namespace pmctl

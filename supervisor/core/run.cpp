@@ -29,18 +29,40 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
+RunActions kill(Run& run, Now now) {
+    run.stop_stage = StopStage::Killed;
+    run.deadline = now.steady + kill_patience;
+    return {.signal = SIGKILL};
+}
+
+RunActions tell_to_end(Run& run, Now now, const Policy& policy) {
+    run.stop_stage = StopStage::Told;
+    run.deadline = now.steady + policy.stop_timeout;
+    return {.signal = policy.stop_signal};
+}
+
 RunActions stop(Run& run, const StopOrder& order, Now now, const Policy& policy) {
     run.phase = Phase::Stopping;
     run.next_check = TimePoint::max();
     run.healthy_since.reset();
     run.stop_cause = order.cause;
-    if (order.at_once) {
-        run.kill_sent = true;
-        run.deadline = now.steady + kill_patience;
-        return {.signal = SIGKILL};
-    }
-    run.deadline = now.steady + policy.stop_timeout;
-    return {.signal = policy.stop_signal};
+    if (order.at_once) return kill(run, now);
+    if (order.drain <= Duration::zero()) return tell_to_end(run, now, policy);
+    run.stop_stage = StopStage::Draining;
+    run.deadline = now.steady + order.drain;
+    return {};
+}
+
+// An order while it stops already changes what follows, and may end the grace.
+RunActions stop_again(Run& run, const StopOrder& order, Now now) {
+    run.stop_cause = order.cause;
+    return order.at_once && run.stop_stage != StopStage::Killed ? stop(run, order, now, {}) : RunActions{};
+}
+
+RunActions on_routes_left(Run& run, const RoutesLeft& left, Now now, const Policy& policy) {
+    if (!is_draining(run)) return {};
+    run.deadline = std::min(run.deadline, left.by);
+    return now.steady >= run.deadline ? tell_to_end(run, now, policy) : RunActions{};
 }
 
 void become_healthy(Run& run, Now now) {
@@ -104,10 +126,10 @@ RunActions on_deadline(Run& run, Now now, const Policy& policy) {
             break;
         case Phase::Stopping:
             if (now.steady < run.deadline) return {};
-            if (!run.kill_sent) {
-                run.kill_sent = true;
-                run.deadline = now.steady + kill_patience;
-                return {.signal = SIGKILL};
+            switch (run.stop_stage) {
+                case StopStage::Draining: return tell_to_end(run, now, policy);
+                case StopStage::Told: return kill(run, now);
+                case StopStage::Killed: break;
             }
             run.phase = Phase::Failed;
             run.deadline = TimePoint::max();
@@ -174,6 +196,10 @@ bool is_live(const Run& run) {
     return !run.exit;
 }
 
+bool is_draining(const Run& run) {
+    return is_live(run) && run.phase == Phase::Stopping && run.stop_stage == StopStage::Draining;
+}
+
 Run begin_run(RunNumber number, int pid, std::uint16_t port, Now now, const HealthSettings& health) {
     Run run;
     run.number = number;
@@ -196,11 +222,9 @@ RunActions step(Run& run, const RunEvent& event, Now now, const Policy& policy) 
                           [&](const GoodOrBad& check) { return on_check(run, check, now, policy); },
                           [&](const StopOrder& order) -> RunActions {
                               const bool going = run.phase == Phase::Stopping || run.phase == Phase::Failed;
-                              // An order while it stops already changes what follows, and may end the grace.
-                              if (going) run.stop_cause = order.cause;
-                              if (going && (!order.at_once || run.kill_sent)) return {};
-                              return stop(run, order, now, policy);
+                              return going ? stop_again(run, order, now) : stop(run, order, now, policy);
                           },
+                          [&](const RoutesLeft& left) { return on_routes_left(run, left, now, policy); },
                           [&](const ProcessExited& end) -> RunActions {
                               run.phase = run.phase == Phase::Stopping ? Phase::Stopped : Phase::Failed;
                               run.exit = end.status;

@@ -9,8 +9,12 @@
 //   bad, >= restart_after         -          Stopping   Stopping   -               -
 //   startup_timeout               Stopping
 //   stop               Stopping   Stopping   Stopping   Stopping   -               -
+//   routes left                                                    stop_signal     -
 //   stop_timeout                                                   KILL, Failed    -
 //   exited             Failed     Failed     Failed     Failed     Stopped         Failed
+//
+// One that requests are sent to drains first: Stopping, but it is told (stop_signal) only when nobody is led
+// there any longer.
 //
 //   * healthy_after of them in a row where it was Unhealthy; the first one at a start
 #pragma once
@@ -55,6 +59,9 @@ std::optional<int> signal_number(std::string_view text);
 // Why a run is being stopped decides what follows its end: replica.hpp.
 enum class StopCause { Asked, Restart, StartTimeout, Unhealthy };
 
+// How far a Stopping run has been told to end.
+enum class StopStage { Draining, Told, Killed };
+
 struct LastCheck {
     CheckResult result;
     WallTime at{};
@@ -69,14 +76,14 @@ struct Run {
     std::uint16_t port = 0;
     TimePoint started{};
     WallTime started_at{};
-    TimePoint deadline = TimePoint::max();    // of the phase: startup_timeout, stop_timeout
+    TimePoint deadline = TimePoint::max();    // of the phase: startup_timeout, drain, stop_timeout
     TimePoint next_check = TimePoint::max();  // max while one is under way, too
     std::uint32_t checks = 0;                 // made so far
     Streak streak;
     bool was_healthy = false;                // at least once
     std::optional<TimePoint> healthy_since;  // Running without a break from then on
     std::optional<StopCause> stop_cause;     // with Stopping and after it
-    bool kill_sent = false;
+    StopStage stop_stage = StopStage::Told;  // with Stopping and after it
     std::optional<LastCheck> last_check;
     std::optional<ExitStatus> exit;  // once it has ended
 
@@ -85,6 +92,8 @@ struct Run {
 
 // Its process may still be there.
 bool is_live(const Run& run);
+// It is to be ended, and has not been told yet.
+bool is_draining(const Run& run);
 
 struct GoodOrBad {
     CheckResult result;
@@ -93,12 +102,17 @@ struct GoodOrBad {
 struct StopOrder {
     StopCause cause = StopCause::Asked;
     bool at_once = false;  // KILL, no grace
+    Duration drain{};      // it may still be sent requests for so long
+};
+// No requests are sent there after `by`, which may be over.
+struct RoutesLeft {
+    TimePoint by{};
 };
 struct ProcessExited {
     ExitStatus status;
 };
 struct DeadlinePassed {};
-using RunEvent = std::variant<GoodOrBad, StopOrder, ProcessExited, DeadlinePassed>;
+using RunEvent = std::variant<GoodOrBad, StopOrder, RoutesLeft, ProcessExited, DeadlinePassed>;
 
 struct RunActions {
     int signal = 0;      // send this to its group

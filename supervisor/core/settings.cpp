@@ -224,6 +224,9 @@ constexpr std::array global_table = {
     row({"supervisor.socket_group", text, "\"\"", "a group's name or number", "The group of the control socket."},
         in_globals<AT(supervisor.socket_group), read_user>(), next_start, Section::Supervisor),
 
+    row({"supervisor.max_starting", count, "16", "an integer from 1 to 1000000", "Rolling updates: so many new processes may be on their way to be healthy at the same time."},
+        in_globals<AT(supervisor.max_starting), read_integer<1, million, std::uint32_t>>(), live, Section::Supervisor),
+
     row({"ports.range", text, "\"30000-31000\"", "two ports from 1 to 65535 with \"-\" between, the lower first", "The ports that port = \"auto\" is given from."},
         in_globals<AT(ports), read_range>(), live, Section::Ports),
 

@@ -33,6 +33,8 @@ struct Tally {
 // Of all replicas, also of those that are gone.
 struct Totals {
     DurationHistogram check_latency = check_latency_histogram();
+    std::uint64_t updates_done = 0;
+    std::uint64_t updates_failed = 0;
     DurationHistogram recovery = recovery_histogram();  // from the loss of health to the next good check
 };
 

@@ -53,6 +53,7 @@ class RealEffects final : public Effects {
     void clean_up(RunNumber run) override;
     void check(const CheckRequest& request) override;
     void forget_checks(RunNumber run) override;
+    std::uint64_t routes_seen() override { return UINT64_MAX; }
     PortState port_state(std::uint16_t port) override;
     std::string port_holder(std::uint16_t port) override;
     void close_listener(std::uint16_t port) override;

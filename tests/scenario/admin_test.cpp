@@ -101,7 +101,7 @@ TEST_CASE("the service is itself an instance: started first, asked where it is, 
     CHECK(admin.fetches == 0);
     CHECK(world.ask<AdminReply>(AdminRequest{}).mode == "waiting");
     REQUIRE(world.run_until_phase("web", Phase::Running));
-    const auto port = world.member("z-admin").port;
+    const auto port = world.member("z-admin").place.port;
     CHECK(world.ask<AdminReply>(AdminRequest{}).url == "http://127.0.0.1:" + std::to_string(port));
 
     // Its port is taken over by a stranger while it is down.
@@ -111,7 +111,7 @@ TEST_CASE("the service is itself an instance: started first, asked where it is, 
     CHECK(world.ask<AdminReply>(AdminRequest{}).mode == "waiting");
     REQUIRE(world.run_until_phase("z-admin", Phase::Running));
     admin.up = true;
-    const auto other = world.member("z-admin").port;
+    const auto other = world.member("z-admin").place.port;
     CHECK(world.ask<AdminReply>(AdminRequest{}).url == "http://127.0.0.1:" + std::to_string(other));
     CHECK(world.phase("web") == Phase::Running);
     CHECK(world.effects.starts("web") == 1);

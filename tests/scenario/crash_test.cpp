@@ -72,7 +72,7 @@ TEST_CASE("a service that answers 503 is Unhealthy, then replaced, and its port 
     World world;
     world.apply({service("web")});
     world.run_for(10s);
-    const auto port = world.member("web").port;
+    const auto port = world.member("web").place.port;
     world.app("web").sick = {{10s, 20s}};
     REQUIRE(world.run_until_phase("web", Phase::Unhealthy, 10s));
     CHECK(world.reason("web") == "2 failed checks in a row: HTTP 503");
@@ -80,7 +80,7 @@ TEST_CASE("a service that answers 503 is Unhealthy, then replaced, and its port 
     REQUIRE(world.run_until_phase("web", Phase::Stopping, 5s));
     CHECK(world.reason("web").starts_with("3 failed checks in a row; SIGKILL in "));
     REQUIRE(world.run_until_phase("web", Phase::Starting, 5s));
-    CHECK(world.member("web").port == port);
+    CHECK(world.member("web").place.port == port);
     REQUIRE(world.run_until_phase("web", Phase::Running, 20s));
     CHECK(world.time() >= 20s);
     CHECK(world.effects.starts("web") == 2);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <csignal>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <optional>
@@ -133,6 +134,8 @@ class FakeEffects final : public Effects {
         live.at(request.run).checking = true;
         agenda.emplace(time + 1ms, Report{Report::Kind::Check, request.run, {}});
     }
+    std::uint64_t routes_seen_by_all = UINT64_MAX;
+    std::uint64_t routes_seen() override { return routes_seen_by_all; }
     void forget_checks(RunNumber run) override {
         if (const auto found = live.find(run); found != live.end()) found->second.checking = false;
     }

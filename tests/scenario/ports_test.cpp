@@ -18,17 +18,17 @@ TEST_CASE("an instance keeps its port through its runs and gives it back when it
     World world;
     world.apply({service("web")});
     world.run_for(1s);
-    const auto port = world.member("web").port;
+    const auto port = world.member("web").place.port;
     CHECK(port == 30000);
     world.kill("web");
     world.run_for(1s);
-    CHECK(world.member("web").port == port);
+    CHECK(world.member("web").place.port == port);
     world.stop({"web"});
     world.run_for(1s);
-    CHECK(world.member("web").port == 0);
+    CHECK(world.member("web").place.port == 0);
     CHECK(world.supervisor().ports().held().empty());
     world.start({"web"});
-    CHECK(world.member("web").port == 30001);
+    CHECK(world.member("web").place.port == 30001);
 }
 
 TEST_CASE("a port that was stolen between test and bind is answered with another one at once") {
@@ -42,7 +42,7 @@ TEST_CASE("a port that was stolen between test and bind is answered with another
     world.app("web").healthy_after = 0s;
     world.run_for(1ms);
     CHECK(world.phase("web") == Phase::Starting);
-    CHECK(world.member("web").port == 30001);
+    CHECK(world.member("web").place.port == 30001);
     CHECK(world.member("web").replica.failures == 0);
     CHECK(world.supervisor().journal().events().back().text.find("port 30001") != std::string::npos);
     bool named = false;
@@ -142,7 +142,7 @@ TEST_CASE("a fixed port that a stranger holds is named, and taken when it is fre
     CHECK(world.member("web").replica.failures == 0);
     world.effects.strangers.clear();
     CHECK(world.run_until_phase("web", Phase::Running, 2s));
-    CHECK(world.member("web").port == 8080);
+    CHECK(world.member("web").place.port == 8080);
 }
 
 TEST_CASE("a fixed port goes from one instance to the next over a reload") {

@@ -157,19 +157,38 @@ class World {
                 if (each->scheduled != next_deadline(replica))
                     return "'" + each->name + "': its deadline is not scheduled";
                 first = std::min(first, each->scheduled);
-                if (each->port != 0 && !ports.emplace(each->port, each->name).second)
-                    return "port " + std::to_string(each->port) + " is held twice";
-                if (each->port != 0 && !supervisor_->ports().held().contains(each->port))
-                    return "'" + each->name + "': its port is not in the table";
-                if (has_live_run(replica)) {
-                    if (!effects.live.contains(replica.run->number))
-                        return "'" + each->name + "': its run is not there";
-                    runs[replica.run->number] = each->name;
-                    if (each->replica.run->port != each->port)
-                        return "'" + each->name + "': its run has another port";
-                } else if (replica.wanted == Wanted::Stopped && each->port != 0) {
-                    return "'" + each->name + "' is stopped and holds a port";
+                std::string wrong;
+                const auto holds = [&](const Place& place, const Run* run) {
+                    const std::uint16_t port = place.port;
+                    if (port != 0 && !ports.emplace(port, each->name).second)
+                        wrong = "port " + std::to_string(port) + " is held twice";
+                    if (port != 0 && !supervisor_->ports().held().contains(port))
+                        wrong = "'" + each->name + "': its port is not in the table";
+                    if (run == nullptr) return;
+                    runs[run->number] = each->name;
+                    if (!effects.live.contains(run->number))
+                        wrong = "'" + each->name + "': its run is not there";
+                    if (run->port != port) wrong = "'" + each->name + "': its run has another port";
+                };
+                holds(each->place, has_live_run(replica) ? &*replica.run : nullptr);
+                holds(each->candidate_place, replica.candidate ? &*replica.candidate : nullptr);
+                for (const Run& run : replica.outgoing) {
+                    const auto place = each->outgoing_places.find(run.number);
+                    if (place == each->outgoing_places.end())
+                        return "'" + each->name + "': one that goes has no place";
+                    holds(place->second, &run);
                 }
+                if (each->outgoing_places.size() != replica.outgoing.size())
+                    return "'" + each->name + "': a place of one that has gone";
+                if (!wrong.empty()) return wrong;
+                if (!has_live_run(replica) && replica.wanted == Wanted::Stopped && each->place.port != 0)
+                    return "'" + each->name + "' is stopped and holds a port";
+                if (!replica.candidate && replica.update.stage != UpdateStage::Trying &&
+                    each->candidate_place.port != 0)
+                    return "'" + each->name + "' holds a port for no candidate";
+                if (each->routed != 0 && (!replica.run || replica.run->number != each->routed ||
+                                          phase_of(replica) != Phase::Running))
+                    return "'" + each->name + "': requests are sent to a run that is not Running";
             }
         }
         if (runs.size() != effects.live.size()) return "a process belongs to nobody";

@@ -15,7 +15,7 @@ SpecPtr spec_of(InstanceSpec spec, std::uint32_t replicas = 1) {
     return std::make_shared<const InstanceSpec>(std::move(spec));
 }
 
-std::vector<std::string> names(const std::vector<const Member*>& members) {
+std::vector<std::string> names(const std::vector<Member*>& members) {
     std::vector<std::string> all;
     for (const Member* each : members) all.push_back(each->name);
     return all;

@@ -188,7 +188,7 @@ TEST_CASE("startup_timeout ends a start, stop_timeout ends the grace, and what o
     CHECK(next_deadline(run) == at(70s).steady);
     CHECK(step(run, DeadlinePassed{}, at(70s - 1ns), policy()).signal == 0);
     CHECK(step(run, DeadlinePassed{}, at(70s), policy()).signal == SIGKILL);
-    CHECK(run.kill_sent);
+    CHECK(run.stop_stage == StopStage::Killed);
     CHECK(step(run, DeadlinePassed{}, at(70s + kill_patience - 1ns), policy()).signal == 0);
     CHECK(run.phase == Phase::Stopping);
     step(run, DeadlinePassed{}, at(70s + kill_patience), policy());
