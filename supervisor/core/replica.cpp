@@ -281,10 +281,7 @@ Actions on(Replica& replica, const Unrouted& left, Now now, double) {
     Actions actions;
     if (has_live_run(replica) && replica.run->number == left.run)
         return of_run(step(*replica.run, RoutesLeft{left.by}, now, policy_of(replica)));
-    for (Run& run : replica.outgoing) {
-        if (run.number == left.run)
-            actions.others.push_back({run.number, step(run, RoutesLeft{left.by}, now, policy_of(replica))});
-    }
+    rolling::unrouted(replica, left, now, actions);
     return actions;
 }
 

@@ -165,6 +165,13 @@ void outgoing_exited(Replica& replica, const Exited& end, Now now, Actions& acti
     replica.outgoing.erase(run);
 }
 
+void unrouted(Replica& replica, const Unrouted& left, Now now, Actions& actions) {
+    for (Run& run : replica.outgoing) {
+        if (run.number == left.run)
+            add(actions, run.number, step(run, RoutesLeft{left.by}, now, replica.spec->policy));
+    }
+}
+
 void end_outgoing_at_once(Replica& replica, Now now, Actions& actions) {
     for (Run& run : replica.outgoing)
         add(actions, run.number,

@@ -48,6 +48,7 @@ TimePoint next_deadline(const Replica& replica);
 
 // Of a run that is on its way out.
 void outgoing_exited(Replica& replica, const Exited& end, Now now, Actions& actions);
+void unrouted(Replica& replica, const Unrouted& left, Now now, Actions& actions);
 void end_outgoing_at_once(Replica& replica, Now now, Actions& actions);
 
 std::string broken_invariant(const Replica& replica);

@@ -52,6 +52,8 @@ class FakeEffects final : public Effects {
   public:
     Duration time{};  // since the World began
     std::map<std::string, Behaviour> behaviours;
+    std::map<std::string, Behaviour>
+        programs;  // by argv[0]: of those that have it, in place of their replica's
     std::map<RunNumber, FakeProcess> live;
     std::multimap<Duration, Report> agenda;
 
@@ -81,6 +83,10 @@ class FakeEffects final : public Effects {
     LogsReply logs;
 
     Behaviour& of(const std::string& name) { return behaviours[name]; }
+    const Behaviour& of(const std::string& name, const std::vector<std::string>& argv) {
+        const auto program = programs.find(argv.front());
+        return program == programs.end() ? behaviours[name] : program->second;
+    }
     const FakeProcess* process(const std::string& name) const {
         for (const auto& [run, each] : live) {
             if (each.name == name) return &each;
@@ -104,7 +110,7 @@ class FakeEffects final : public Effects {
         return outcomes;
     }
     SpawnOutcome spawn_one(const SpawnRequest& request) {
-        const Behaviour& how = of(request.log_name);
+        const Behaviour& how = of(request.log_name, request.argv);
         spawns[request.log_name].push_back(keeps_records ? request : SpawnRequest{});
         if (how.spawn_fails) return tl::unexpected(*how.spawn_fails);
         const int pid = next_pid_++;
@@ -121,7 +127,7 @@ class FakeEffects final : public Effects {
         FakeProcess& process = live.at(run);
         process.signals.push_back(number);
         record(signal_name(number) + " " + process.name);
-        const Behaviour& how = of(process.name);
+        const Behaviour& how = of(process.name, process.argv);
         const bool ends = number == SIGKILL ? !how.survives_kill : number != SIGHUP && !how.ignores_term;
         const Duration takes = number == SIGKILL ? Duration(1ms) : how.stop_takes;
         if (ends) exit_at(time + takes, run, {ExitStatus::Kind::Signal, number});
@@ -140,13 +146,12 @@ class FakeEffects final : public Effects {
         if (const auto found = live.find(run); found != live.end()) found->second.checking = false;
     }
     std::size_t checks_made = 0;
-    CheckResult answer(const FakeProcess& process) const {
-        const auto how = behaviours.find(process.name);
-        if (how == behaviours.end()) return {true, "", 1ms};
-        for (const auto& [from, to] : how->second.sick) {
+    CheckResult answer(const FakeProcess& process) {
+        const Behaviour& how = of(process.name, process.argv);
+        for (const auto& [from, to] : how.sick) {
             if (time >= from && time < to) return {false, "HTTP 503", 1ms};
         }
-        if (time - process.started < how->second.healthy_after) return {false, "connection refused", 1ms};
+        if (time - process.started < how.healthy_after) return {false, "connection refused", 1ms};
         return {true, "", 1ms};
     }
 

@@ -24,7 +24,7 @@ TEST_CASE("a changed command replaces that one and leaves the others alone") {
     world.apply({service("api"), service("web")});
     world.run_for(10s);
     world.apply({service("api"), changed("web")});
-    CHECK(world.reason("web") == "to be started again; SIGKILL in 10s");
+    CHECK(world.row("web").update->state == "rolling");
     CHECK(world.row("web").spec == "stale");
     CHECK(world.row("web").outlook == Outlook::Pending);
     world.run_for(10s);

@@ -14,6 +14,7 @@ using namespace pmctl::test;
 TEST_CASE("a changed process is replaced, wherever the change meets it") {
     InstanceSpec changed = service("web");
     changed.process.command = {"/srv/new"};
+    changed.policy.update.strategy = UpdateStrategy::Recreate;
     const NewSpec replace{shared(changed), true};
     SUBCASE("running") {
         Story story(service("web"));

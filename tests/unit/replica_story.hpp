@@ -36,6 +36,8 @@ struct Story {
     Now now() const { return {TimePoint(1h + time), WallTime(400'000h + time)}; }
     Actions tell(const ReplicaEvent& event) {
         Actions actions = step(replica, event, now(), 0);
+        if (actions.start_candidate && spawns)
+            step(replica, Spawned{++runs, 4000 + static_cast<int>(runs), 30001, Slot::Candidate}, now(), 0);
         if (actions.start) {
             ++started;
             if (spawns) step(replica, Spawned{++runs, 4000 + static_cast<int>(runs), 30000}, now(), 0);
