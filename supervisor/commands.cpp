@@ -33,6 +33,19 @@ std::vector<std::string> needs_a_restart(const Config& before, const Config& aft
     return warnings;
 }
 
+// "" where the next process may run beside the current one.
+std::string why_not_rolling(const InstanceSpec& spec) {
+    if (spec.policy.update.strategy == UpdateStrategy::Recreate) return "has update.strategy = \"recreate\"";
+    const PortWish& port = spec.process.port;
+    switch (port.kind) {
+        case PortWish::Kind::Auto: return "";
+        case PortWish::Kind::Fixed:
+            return "has the fixed port " + std::to_string(port.number) + ", which two processes cannot have";
+        case PortWish::Kind::None: return "has no port that could be served meanwhile";
+    }
+    return "";
+}
+
 }  // namespace
 
 Commands::Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid)
@@ -163,6 +176,8 @@ Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
     if (!members) return tl::unexpected(members.error());
     for (const Member* each : *members) {
         if (!each->replica.spec->enabled) return fail("'" + each->name + "' is disabled");
+        const std::string why_not = request.rolling ? why_not_rolling(*each->replica.spec) : "";
+        if (!why_not.empty()) return fail("'" + each->name + "' " + why_not + ": leave --rolling out");
     }
     ActionReply reply = action_reply(*members);
     supervisor_.restart(*members, request.rolling, now);

@@ -170,6 +170,7 @@ class Supervisor {
 
     // supervisor_updates.cpp
     void follow_update(Member& member, const Runs& before, Now now);
+    void call_off_others(const Member& member, Now now);
     void move_places(Member& member, const Runs& before, Now now);
     void tell_update(Member& member, const Runs& before, Now now);
     void want_turn(Instance& instance);

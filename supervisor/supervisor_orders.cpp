@@ -119,7 +119,8 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
         want_at_first(*member, now);
     }
     // Also one whose stop was called off above, and which runs what was configured earlier.
-    const bool replace = entry.action == PlanAction::Replace || runs_old_spec(replica);
+    const bool rests = entry.action == PlanAction::Replace && !has_live_run(replica);
+    const bool replace = rests || runs_old_spec(replica);
     if (replace && replica.wanted == Wanted::Running)
         handle(*member, NewSpec{instance->spec, true, drain_of(*member, now)}, now);
     // depends_on may have changed: what waited for something may not need to any longer.

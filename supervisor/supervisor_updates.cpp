@@ -32,7 +32,17 @@ void Supervisor::follow_update(Member& member, const Runs& before, Now now) {
     if (member.replica.update.stage == UpdateStage::Trying) {
         trying_.insert(&member);
     } else if (trying_.erase(&member) != 0) {
+        if (member.replica.update.stage == UpdateStage::Failed) call_off_others(member, now);
         want_turn(*member.instance);  // the next one's
+    }
+}
+
+// What failed here is not tried with the other replicas.
+void Supervisor::call_off_others(const Member& member, Now now) {
+    for (const auto& each : member.instance->members) {
+        const Update& update = each->replica.update;
+        if (update.stage == UpdateStage::Waiting && is_same(update.spec, member.replica.update.spec))
+            handle(*each, UpdateCalledOff{"'" + member.name + "' could not be updated"}, now);
     }
 }
 
@@ -107,13 +117,6 @@ void Supervisor::next_turn(Instance& instance, Now now) {
         if (stage == UpdateStage::Waiting && is_first) next = each.get();
     }
     if (next == nullptr) return;
-    const SpecPtr& spec = next->replica.update.spec;
-    for (const auto& each : instance.members) {
-        const Update& update = each->replica.update;
-        if (update.stage != UpdateStage::Failed || !is_same(update.spec, spec)) continue;
-        handle(*next, UpdateCalledOff{"'" + each->name + "' could not be updated"}, now);
-        return want_turn(instance);
-    }
     if (const std::string gate = update_gate_of(*next); !gate.empty()) {
         handle(*next, UpdateHeld{"waits for " + gate}, now);
     } else {

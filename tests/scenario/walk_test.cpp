@@ -18,13 +18,13 @@ class Walk {
     }
 
     void step() {
-        switch (dice(20)) {
+        switch (dice(24)) {
             case 0: world.apply(some_config()); break;
             case 1:
             case 2: order(StartRequest{some_targets()}); break;
             case 3:
             case 4: order(StopRequest{some_targets()}); break;
-            case 5: order(RestartRequest{some_targets()}); break;
+            case 5: order(RestartRequest{some_targets(), dice(2) == 0}); break;
             case 6: order(ResetRequest{some_targets()}); break;
             case 7: order(ScaleRequest{{{id(dice(count)), static_cast<std::uint32_t>(dice(4))}}}); break;
             case 8:
@@ -38,6 +38,15 @@ class Walk {
                 break;
             }
             case 13: order(SignalRequest{"HUP", some_targets()}); break;
+            case 14: read_routes(); break;
+            case 15: world.supervisor().ask_route(id(dice(count)) + ".test", world.now()); break;
+            case 16: {  // versions are good or bad, all replicas of them
+                Behaviour& how = world.effects.programs["/srv/v" + std::to_string(dice(3))];
+                how = {};
+                if (dice(3) == 0) how.healthy_after = 1h;
+                if (dice(3) == 0) how.exits_after = Duration(dice(5) * 1'000'000'000);
+                break;
+            }
             default: world.run_for(Duration(dice(1'000'000'000) * (dice(30) == 0 ? 400 : 3))); break;
         }
         if (dice(16) == 0) ask_everything();
@@ -46,10 +55,14 @@ class Walk {
     // The world is kind from now on.
     void calm_down() {
         for (auto& [name, behaviour] : world.effects.behaviours) behaviour = {};
+        world.effects.programs.clear();
+        world.effects.routes_seen_by_all = UINT64_MAX;
         world.effects.strangers.clear();
         Config config = some_config();
         config.ports = {30000, 30100};
         world.apply(config);
+        world.run_for(1h);
+        order(ResetRequest{{{}, true}});  // updates that have failed are tried again
         world.run_for(1h);
     }
 
@@ -77,7 +90,11 @@ class Walk {
             spec.enabled = dice(8) != 0;
             spec.policy.autostart = dice(8) != 0;
             spec.replicas = dice(3) == 0 ? static_cast<std::uint32_t>(dice(4)) : 1;
-            spec.process.command.push_back(std::to_string(dice(2)));
+            if (dice(2) == 0) spec.process.command.front() = "/srv/v" + std::to_string(dice(3));
+            spec.hostnames = {spec.id + ".test"};
+            spec.policy.update.strategy = dice(5) == 0 ? UpdateStrategy::Recreate : UpdateStrategy::Rolling;
+            spec.policy.update.timeout = Duration(1s) + Duration(dice(9) * 1'000'000'000);
+            spec.policy.update.drain = Duration(dice(4) * 2'000'000'000);
             spec.policy.restart.mode = static_cast<RestartMode>(dice(4) == 0 ? dice(3) : 0);
             spec.policy.restart.circuit_failures = dice(2) == 0 ? 3 : 8;
             spec.policy.health.interval = dice(2) == 0 ? Duration(500ms) : Duration(5s);
@@ -114,6 +131,12 @@ class Walk {
                               {ExitStatus::Kind::Code, static_cast<int>(dice(2))});
         if (dice(6) == 0 && process->second.port != 0) world.effects.strangers.insert(process->second.port);
         world.run_for(0ns);
+    }
+    // Proxies come, go, and see the newest table or the one before it.
+    void read_routes() {
+        std::uint64_t& seen = world.effects.routes_seen_by_all;
+        seen = dice(4) == 0 ? UINT64_MAX : world.supervisor().routes().generation() - dice(2);
+        if (world.supervisor().draining()) world.supervisor().routes_read(world.now());
     }
     void behave() {
         const auto names = world.names();
@@ -152,6 +175,8 @@ class Walk {
 }  // namespace
 
 TEST_CASE("a random walk of the whole supervisor breaks nothing and comes to rest") {
+    std::uint64_t updated = 0;
+    std::uint64_t not_updated = 0;
     for (const std::uint64_t seed : {1, 2, 3, 4, 5, 6}) {
         CAPTURE(seed);
         Walk walk(seed);
@@ -172,7 +197,12 @@ TEST_CASE("a random walk of the whole supervisor breaks nothing and comes to res
             settled += row.outlook == Outlook::Settled ? 1 : 0;
         }
         CHECK(settled > 0);
+        updated += walk.world.supervisor().totals().updates_done;
+        not_updated += walk.world.supervisor().totals().updates_failed;
         walk.world.ask<ActionReply>(DownRequest{});
         CHECK(walk.world.run_until(10min, [&] { return walk.world.effects.is_finished; }));
     }
+    // It went where updates are.
+    CHECK(updated > 3);
+    CHECK(not_updated > 3);
 }

@@ -1,0 +1,396 @@
+// Rolling updates: who serves meanwhile, in which order, and what is left when they fail.
+#include "tests/scenario/world.hpp"
+
+namespace pmctl::test {
+
+namespace {
+
+InstanceSpec version(const std::string& id, int number, std::uint32_t replicas = 1) {
+    InstanceSpec spec = service(id);
+    spec.hostnames = {id + ".test"};
+    spec.process.command = {"/srv/v" + std::to_string(number), "${PORT}"};
+    spec.replicas = replicas;
+    return spec;
+}
+
+// The program that serves the host now, "" for none.
+std::string served_by(World& world, const std::string& host) {
+    const auto row = world.supervisor().routes().row(host);
+    if (!row || row->upstreams.empty()) return "";
+    for (const auto& [run, process] : world.effects.live) {
+        if (process.port == row->upstreams.front().port) return process.argv.front();
+    }
+    return "nobody";
+}
+
+std::size_t processes(World& world, const std::string& program) {
+    std::size_t count = 0;
+    for (const auto& [run, process] : world.effects.live) count += process.argv.front() == program ? 1 : 0;
+    return count;
+}
+
+// Follows the table as a proxy does.
+void follow(World& world) {
+    world.effects.routes_seen_by_all = world.supervisor().routes().generation();
+    world.supervisor().routes_read(world.now());
+}
+
+}  // namespace
+
+TEST_CASE("A changed command: somebody serves at each moment, the route moves once, the old run goes") {
+    World world;
+    world.effects.programs["/srv/v2"].healthy_after = 300ms;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    const auto generation = world.supervisor().routes().generation();
+    const auto port = world.effects.process("web")->port;
+
+    const auto plan = world.apply({version("web", 2)});
+    CHECK(plan.front().action == PlanAction::Replace);
+    CHECK(world.row("web").update->state == "rolling");
+    CHECK(world.row("web").outlook == Outlook::Pending);
+    CHECK(world.row("web").spec == "stale");
+    while (world.row("web").update) {
+        CHECK(served_by(world, "web.test") == "/srv/v1");
+        CHECK(world.row("web").state == "Running");
+        world.run_for(10ms);
+    }
+    CHECK(served_by(world, "web.test") == "/srv/v2");
+    CHECK(world.supervisor().routes().generation() == generation + 1);
+    CHECK(world.row("web").outlook == Outlook::Settled);
+    CHECK(world.row("web").port != port);
+    world.run_for(1s);
+    CHECK(processes(world, "/srv/v1") == 0);
+    CHECK(world.row("web").restarts == 0);
+    CHECK(world.supervisor().totals().updates_done == 1);
+    // Everything that the old one held is free again.
+    CHECK(world.supervisor().ports().held().size() == 1);
+}
+
+TEST_CASE("The old run drains until every reader of the table has seen the new one") {
+    World world;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    follow(world);
+    world.apply({version("web", 2)});
+    REQUIRE(world.run_until(1s, [&] { return served_by(world, "web.test") == "/srv/v2"; }));
+    CHECK(world.supervisor().draining());
+    world.run_for(1s);
+    CHECK(processes(world, "/srv/v1") == 1);
+    const PortsReply ports = world.ask<PortsReply>(PortsRequest{});
+    REQUIRE(ports.ports.size() == 2);
+    CHECK(ports.ports.front().state == "draining");
+    SUBCASE("it has seen it") {
+        follow(world);
+        CHECK_FALSE(world.supervisor().draining());
+        world.run_for(10ms);
+        CHECK(processes(world, "/srv/v1") == 0);
+    }
+    SUBCASE("it has not, within update.drain") {
+        world.run_for(3900ms);
+        CHECK(processes(world, "/srv/v1") == 1);
+        world.run_for(200ms);
+        CHECK(processes(world, "/srv/v1") == 0);
+    }
+}
+
+TEST_CASE("Who asks for each request gets the whole of update.drain from what an update leaves behind") {
+    World world;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.run_for(10s);
+    REQUIRE(world.supervisor().ask_route("web.test", world.now()).found.upstream != nullptr);
+    world.apply({version("web", 2)});
+    REQUIRE(world.run_until(1s, [&] { return served_by(world, "web.test") == "/srv/v2"; }));
+    world.run_for(4900ms);
+    CHECK(processes(world, "/srv/v1") == 1);
+    world.run_for(200ms);
+    CHECK(processes(world, "/srv/v1") == 0);
+}
+
+TEST_CASE("A plain stop leaves the routes first, and is told when nobody is led there any longer") {
+    World world;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    SUBCASE("nobody reads: at once") {
+        world.stop({"web"});
+        CHECK(world.effects.order.back() == "SIGTERM web");
+    }
+    SUBCASE("a reader follows") {
+        follow(world);
+        world.stop({"web"});
+        CHECK(served_by(world, "web.test").empty());
+        CHECK(world.phase("web") == Phase::Stopping);
+        CHECK(world.reason("web") == "stopped by an operator; drains, told to end in 5s");
+        world.run_for(1s);
+        CHECK(world.effects.process("web")->signals.empty());
+        follow(world);
+        CHECK(world.effects.process("web")->signals.size() == 1);
+    }
+    SUBCASE("somebody was led there a moment ago") {
+        REQUIRE(world.supervisor().ask_route("web.test", world.now()).found.upstream != nullptr);
+        world.stop({"web"});
+        world.run_for(499ms);
+        CHECK(world.effects.process("web")->signals.empty());
+        world.run_for(2ms);
+        CHECK(world.effects.process("web")->signals.size() == 1);
+    }
+    SUBCASE("somebody was led there a while ago") {
+        REQUIRE(world.supervisor().ask_route("web.test", world.now()).found.upstream != nullptr);
+        world.run_for(1s);
+        world.stop({"web"});
+        CHECK(world.effects.process("web")->signals.size() == 1);
+    }
+    SUBCASE("everything stops at once") {
+        follow(world);
+        world.ask<ActionReply>(DownRequest{true});
+        CHECK(world.effects.order.back() == "SIGKILL web");
+    }
+}
+
+TEST_CASE("A stop that waits for those that depend on it has left the routes meanwhile") {
+    World world;
+    InstanceSpec front = needing(version("front", 1), {"web"});
+    front.policy.stop_timeout = 20s;
+    world.app("front").stop_takes = 10s;
+    world.apply({version("web", 1), front});
+    REQUIRE(world.run_until_phase("front", Phase::Running));
+    follow(world);
+    world.stop({"web", "front"});
+    CHECK(served_by(world, "web.test").empty());
+    REQUIRE(world.run_until_phase("front", Phase::Stopped));  // it drains, then takes its time
+    CHECK(world.effects.order.back() == "SIGTERM web");
+}
+
+TEST_CASE(
+    "A candidate that is not healthy goes, the old run serves on, and nothing is tried again by itself") {
+    World world;
+    world.effects.programs["/srv/v2"].exits_after = 200ms;
+    world.effects.programs["/srv/v2"].healthy_after = 1h;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    const RunNumber run = world.row("web").run;
+    const auto generation = world.supervisor().routes().generation();
+    world.apply({version("web", 2)});
+    world.run_for(1h);
+    const StatusRow row = world.row("web");
+    CHECK(row.state == "Running");
+    CHECK(row.run == run);
+    CHECK(row.spec == "stale");
+    REQUIRE(row.update);
+    CHECK(row.update->state == "failed");
+    CHECK(row.update->reason.find("exited with 1 before it was healthy: connection refused") !=
+          std::string::npos);
+    CHECK(row.outlook == Outlook::Stuck);
+    CHECK(served_by(world, "web.test") == "/srv/v1");
+    CHECK(world.supervisor().routes().generation() == generation);
+    CHECK(world.effects.starts("web") == 2);
+    CHECK(world.supervisor().totals().updates_failed == 1);
+
+    SUBCASE("a reload that changes nothing does not try again") {
+        world.apply({version("web", 2)});
+        world.run_for(1h);
+        CHECK(world.effects.starts("web") == 2);
+    }
+    SUBCASE("another version is tried, and serves") {
+        world.apply({version("web", 3)});
+        world.run_for(1s);
+        CHECK(served_by(world, "web.test") == "/srv/v3");
+        CHECK_FALSE(world.row("web").update);
+    }
+    SUBCASE("the old version again: nothing is to be done") {
+        world.apply({version("web", 1)});
+        world.run_for(1s);
+        CHECK(world.effects.starts("web") == 2);
+        CHECK_FALSE(world.row("web").update);
+        CHECK(world.row("web").spec == "current");
+    }
+    SUBCASE("reset tries again") {
+        world.effects.programs["/srv/v2"] = {};
+        world.ask<ActionReply>(ResetRequest{{{"web"}, false}});
+        world.run_for(1s);
+        CHECK(served_by(world, "web.test") == "/srv/v2");
+    }
+    SUBCASE("a plain restart runs what is configured") {
+        world.effects.programs["/srv/v2"] = {};
+        world.restart({"web"});
+        world.run_for(1s);
+        CHECK(served_by(world, "web.test") == "/srv/v2");
+    }
+    SUBCASE("a crash brings back what served") {
+        world.kill("web");
+        world.run_for(1s);
+        CHECK(served_by(world, "web.test") == "/srv/v1");
+        CHECK(world.row("web").update->state == "failed");
+    }
+}
+
+TEST_CASE("Replicas are updated one at a time, and the first failure ends it") {
+    World world;
+    world.effects.programs["/srv/v2"].healthy_after = 1s;
+    world.apply({version("web", 1, 3)});
+    REQUIRE(world.run_until_phase("web:2", Phase::Running));
+    SUBCASE("each is healthy before the next begins") {
+        world.apply({version("web", 2, 3)});
+        world.run_until(1min, [&] {
+            std::size_t starting = 0;
+            for (const std::string& name : world.names())
+                starting += world.member(name).replica.candidate ? 1 : 0;
+            CHECK(starting <= 1);
+            return processes(world, "/srv/v1") == 0;
+        });
+        CHECK(processes(world, "/srv/v2") == 3);
+        CHECK(world.time() >= 3s);
+    }
+    SUBCASE("one that fails leaves the others alone") {
+        world.effects.programs["/srv/v2"].exits_after = 100ms;
+        world.apply({version("web", 2, 3)});
+        world.run_for(10min);
+        CHECK(processes(world, "/srv/v1") == 3);
+        CHECK(world.effects.spawns.at("web").size() == 2);
+        CHECK(world.effects.spawns.at("web:1").size() == 1);
+        CHECK(world.row("web:1").update->reason == "'web:0' could not be updated");
+        CHECK(world.row("web:2").update->reason == "'web:0' could not be updated");
+        // Asked for again, all of them.
+        world.effects.programs["/srv/v2"] = {};
+        world.ask<ActionReply>(ResetRequest{{{"web"}, false}});
+        world.run_for(1min);
+        CHECK(processes(world, "/srv/v2") == 3);
+    }
+    SUBCASE("one that falls ill after its update holds the next") {
+        world.effects.programs["/srv/v2"].exits_after = 1500ms;
+        world.apply({version("web", 2, 3)});
+        world.run_for(4s);
+        CHECK(processes(world, "/srv/v1") >= 1);
+        CHECK(world.effects.spawns.at("web:2").size() == 1);
+    }
+}
+
+TEST_CASE("restart --rolling keeps it served and starts the same again") {
+    World world;
+    world.apply({version("web", 1, 2)});
+    REQUIRE(world.run_until_phase("web:1", Phase::Running));
+    const RunNumber before = world.row("web:0").run;
+    world.ask<ActionReply>(RestartRequest{{{"web"}, false}, true});
+    world.run_until(1min, [&] {
+        CHECK_FALSE(served_by(world, "web.test").empty());
+        return !world.row("web:0").update && !world.row("web:1").update;
+    });
+    CHECK(world.row("web:0").run > before);
+    CHECK(world.effects.starts("web") == 2);
+    CHECK(world.effects.starts("web:1") == 2);
+}
+
+TEST_CASE("restart --rolling says so where it cannot keep it served") {
+    World world;
+    InstanceSpec recreated = version("once", 1);
+    recreated.policy.update.strategy = UpdateStrategy::Recreate;
+    world.apply({with_fixed_port(version("fixed", 1), 8080), worker("job"), recreated});
+    CHECK(world.refusal(RestartRequest{{{"fixed"}, false}, true}).message ==
+          "'fixed' has the fixed port 8080, which two processes cannot have: leave --rolling out");
+    CHECK(world.refusal(RestartRequest{{{"job"}, false}, true}).message ==
+          "'job' has no port that could be served meanwhile: leave --rolling out");
+    CHECK(world.refusal(RestartRequest{{{"once"}, false}, true}).message ==
+          "'once' has update.strategy = \"recreate\": leave --rolling out");
+}
+
+TEST_CASE("A thousand are updated, so many at once") {
+    World world;
+    world.checks_everything = false;
+    world.effects.keeps_records = false;
+    world.effects.few_processes = false;
+    world.effects.programs["/srv/v2"].healthy_after = 1s;
+    std::vector<InstanceSpec> old;
+    std::vector<InstanceSpec> young;
+    for (int i = 0; i < 1000; ++i) {
+        old.push_back(version("app-" + std::to_string(i), 1));
+        young.push_back(version("app-" + std::to_string(i), 2));
+    }
+    const auto config = [](const std::vector<InstanceSpec>& specs) {
+        Config made = config_of(specs);
+        made.ports = {20000, 30000};
+        made.supervisor.max_starting = 25;
+        return made;
+    };
+    world.apply(config(old));
+    world.run_for(10s);
+    world.apply(config(young));
+    std::size_t most = 0;
+    REQUIRE(world.run_until(10min, [&] {
+        std::size_t starting = 0;
+        for (const auto& [run, process] : world.effects.live)
+            starting += process.argv.front() == "/srv/v2" && world.time() - process.started < 1s ? 1 : 0;
+        most = std::max(most, starting);
+        return world.supervisor().totals().updates_done == 1000;
+    }));
+    CHECK(most == 25);
+    world.run_for(10s);
+    CHECK(world.effects.live.size() == 1000);
+    CHECK(world.supervisor().ports().held().size() == 1000);
+    CHECK(world.broken() == "");
+}
+
+TEST_CASE("A candidate waits for what the new configuration depends on") {
+    World world;
+    world.app("db").healthy_after = 10s;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.apply({service("db"), needing(version("web", 2), {"db"})});
+    CHECK(world.row("web").update->reason == "waits for 'db' to be healthy");
+    world.run_for(9s);
+    CHECK(served_by(world, "web.test") == "/srv/v1");
+    world.run_for(2s);
+    CHECK(served_by(world, "web.test") == "/srv/v2");
+}
+
+TEST_CASE("With no free port for a candidate the old run serves on, and the update ends in time") {
+    World world;
+    Config old = config_of({version("web", 1)});
+    old.ports = {30000, 30000};
+    world.apply(old);
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    Config young = config_of({version("web", 2)});
+    young.ports = {30000, 30000};
+    world.apply(young);
+    CHECK(world.row("web").update->reason == "no free port in 30000-30000");
+    SUBCASE("for good") {
+        world.run_for(61s);
+        CHECK(world.row("web").update->reason == "not healthy within 1m: no free port in 30000-30000");
+        CHECK(served_by(world, "web.test") == "/srv/v1");
+    }
+    SUBCASE("until the range grows") {
+        young.ports = {30000, 30001};
+        world.apply(young);
+        world.run_for(1s);
+        CHECK(served_by(world, "web.test") == "/srv/v2");
+    }
+}
+
+TEST_CASE("What goes from the configuration in mid-update goes whole") {
+    World world;
+    world.effects.programs["/srv/v2"].healthy_after = 10s;
+    world.apply({version("web", 1), service("api")});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.apply({version("web", 2), service("api")});
+    world.run_for(1s);
+    CHECK(world.effects.live.size() == 3);
+    world.apply({service("api")});
+    world.run_for(1s);
+    CHECK(world.effects.live.size() == 1);
+    CHECK_FALSE(world.has("web"));
+    CHECK(world.supervisor().ports().held().size() == 1);
+}
+
+TEST_CASE("`down` in mid-update ends all of it") {
+    World world;
+    world.effects.programs["/srv/v2"].healthy_after = 10s;
+    world.apply({version("web", 1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.apply({version("web", 2)});
+    world.run_for(1s);
+    world.ask<ActionReply>(DownRequest{});
+    CHECK(world.run_until(10s, [&] { return world.effects.is_finished; }));
+    CHECK(world.effects.live.empty());
+}
+
+}  // namespace pmctl::test
