@@ -67,6 +67,7 @@ struct Arguments {
     bool want_stdout = true;
     bool want_stderr = true;
     bool no_wait = false;
+    bool rolling = false;
     bool dry_run = false;
     bool exit_code = false;
     bool now = false;

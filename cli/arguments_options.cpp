@@ -55,9 +55,14 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
             app.add_flag("-q,--quiet", into.quiet, "Names only");
             app.add_flag("-w,--watch", into.watch, "Show it again whenever it changes");
             return;
+        case Command::Restart:
+            app.add_flag("--rolling", into.rolling,
+                         "Served all the time: the new process is healthy before the old one goes");
+            add_targets(app, into);
+            add_waiting(app, into, texts);
+            return;
         case Command::Start:
         case Command::Stop:
-        case Command::Restart:
             add_targets(app, into);
             add_waiting(app, into, texts);
             return;

@@ -12,7 +12,7 @@ namespace {
 
 Request action_of(const Arguments& args) {
     if (args.command == Command::Stop) return StopRequest{args.targets};
-    if (args.command == Command::Restart) return RestartRequest{args.targets};
+    if (args.command == Command::Restart) return RestartRequest{args.targets, args.rolling};
     return StartRequest{args.targets};
 }
 

@@ -155,7 +155,10 @@ std::string full_view(const DescribeReply& reply, const std::vector<LogLine>& lo
     line("last exit", last_exit_of(row));
     line("last check", last_check_of(row), row.health && !row.health->ok ? Color::Red : Color::None);
     if (row.update)
-        line("update", row.update->state + (row.update->reason.empty() ? "" : ": " + row.update->reason));
+        line("update",
+             row.update->state + (row.update->reason.empty() ? "" : ": " + printable(row.update->reason)),
+             row.update->state == "failed" ? Color::Red : Color::None);
+    for (const std::string& each : reply.outgoing) line("goes", printable(each));
     line("app", row.app);
     line("group", row.group);
     line("origin", row.origin);

@@ -22,7 +22,8 @@ Verdict judge_start(const StatusRow& row, std::uint64_t run_before, bool later_r
 
 Verdict judge_stop(const StatusRow& row) {
     if (row.wanted != "stopped") return Verdict::Failed;
-    if (!row.pid) return Verdict::Done;
+    // What an update left behind may outlive the current run.
+    if (!row.pid && row.state != "Stopping") return Verdict::Done;
     return row.state == "Failed" ? Verdict::Failed : Verdict::Open;
 }
 
@@ -33,7 +34,10 @@ Verdict judge(Goal goal, const StatusRow& row, std::uint64_t run_before) {
         case Goal::Started: return judge_start(row, run_before, false);
         case Goal::Restarted: return judge_start(row, run_before, true);
         case Goal::Stopped: return judge_stop(row);
-        case Goal::Halted: return row.pid || row.state == "Starting" ? Verdict::Open : Verdict::Done;
+        case Goal::Halted: {
+            const bool live = row.pid || row.state == "Starting" || row.state == "Stopping";
+            return live ? Verdict::Open : Verdict::Done;
+        }
         case Goal::Converged:
             if (row.outlook == Outlook::Settled) return Verdict::Done;
             return row.outlook == Outlook::Stuck ? Verdict::Failed : Verdict::Open;

@@ -209,6 +209,7 @@ struct DescribeReply {
     std::string description;
     std::string log_path;
     std::vector<std::pair<std::string, std::string>> hints;  // a command to try → why
+    std::vector<std::string> outgoing;                       // "pid 42 on port 30000: drains, …"
     bool operator==(const DescribeReply&) const = default;
 };
 // start, stop, restart, scale, signal, reset, down: who is concerned. A waiting pmctl follows with
@@ -283,7 +284,7 @@ struct ConfigReply {
 struct PortRow {
     std::uint16_t port = 0;
     std::string name;   // of the replica; "" for one that rests
-    std::string state;  // used, listening (kept by socket activation), resting
+    std::string state;  // used, candidate, draining, listening (kept by socket activation), resting
     bool operator==(const PortRow&) const = default;
 };
 struct PortsReply {

@@ -151,6 +151,7 @@ void fields(auto& visit, Is<DescribeReply> auto& m) {
     visit("description", m.description);
     visit("log_path", m.log_path);
     visit("hints", m.hints);
+    visit("outgoing", m.outgoing);
 }
 void fields(auto& visit, Is<ActionReply::Item> auto& m) {
     visit("name", m.name);

@@ -133,6 +133,7 @@ Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
     reply.next_action = next_of(member.replica, now);
     reply.description = member.replica.spec->policy.description;
     reply.log_path = effects_.log_path(member.log_name);
+    for (const Run& run : member.replica.outgoing) reply.outgoing.push_back(outgoing_in_words(run, now));
     reply.hints = hints_for(member);
     return reply;
 }

@@ -80,7 +80,8 @@ std::vector<Reply> every_reply() {
                       "checked in 3 s",
                       "The shop",
                       "/var/x",
-                      {{"pmctl why web", "what happened"}}},
+                      {{"pmctl why web", "what happened"}},
+                      {"pid 42 on port 30000: drains, told to end in 5s"}},
         ActionReply{5, {{"web", 3, "was running already"}, {"db", 0, ""}}},
         ReloadReply{6, {{"web", "replace", "command changed"}}, {"a warning"}},
         LogsReply{

@@ -1,0 +1,172 @@
+// What an order, or another specification, does to a replica.
+#include <utility>
+
+#include "supervisor/core/replica_steps.hpp"
+#include "supervisor/core/rolling.hpp"
+
+namespace pmctl::orders {
+
+namespace {
+
+void stop_current(Replica& replica, const StopOrder& order, Now now, Actions& actions) {
+    const RunActions what = step(*replica.run, order, now, policy_of(replica));
+    actions.signal = what.signal;
+}
+
+// The current run by another one, if there is one.
+Actions start_anew(Replica& replica, Duration drain, Now now) {
+    Actions actions;
+    rolling::call_off(replica, false, now, actions);
+    if (has_live_run(replica)) {
+        stop_current(replica, {.cause = StopCause::Restart, .drain = drain}, now, actions);
+        return actions;
+    }
+    replica.rest = Rest::Waiting;
+    actions.start = start_now(replica).start;
+    return actions;
+}
+
+// A health kind that came or went, a shorter interval: in force from the next check on, which is now.
+void apply_policy(Replica& replica, const Policy& before, Now now) {
+    if (!has_live_run(replica) || before.health == policy_of(replica).health) return;
+    Run& run = *replica.run;
+    if (run.phase != Phase::Starting && run.phase != Phase::Running && run.phase != Phase::Unhealthy) return;
+    const HealthSettings& health = policy_of(replica).health;
+    if (health.kind == HealthKind::None) {
+        if (run.phase != Phase::Running) run.healthy_since = now.steady;
+        run.phase = Phase::Running;
+        run.was_healthy = true;
+        run.deadline = run.next_check = TimePoint::max();
+        run.last_check.reset();
+        return;
+    }
+    if (run.phase == Phase::Starting) run.deadline = run.started + health.startup_timeout;
+    // One that is under way reports and asks for the next by itself; but none is under way where there were
+    // none.
+    if (run.next_check != TimePoint::max() || before.health.kind == HealthKind::None)
+        run.next_check = now.steady;
+}
+
+// What is under way towards the old text goes; what failed is told so until another process is wanted.
+void reconsider_update(Replica& replica, const InstanceSpec& before, Now now, Actions& actions) {
+    switch (replica.update.stage) {
+        case UpdateStage::None: return;
+        case UpdateStage::Failed: break;
+        case UpdateStage::Waiting:
+        case UpdateStage::Trying:
+            // A candidate that is judged by other rules begins anew.
+            if (before.process == replica.spec->process && before.policy.health != policy_of(replica).health)
+                return rolling::ask(replica, now, actions);
+            break;
+    }
+    if (before.process != replica.spec->process) return rolling::call_off(replica, false, now, actions);
+    replica.update.spec = replica.spec;
+}
+
+// It runs what is to be replaced, or rests.
+Actions replace(Replica& replica, Duration drain, Now now) {
+    if (rolling::rolls(replica)) {
+        Actions actions;
+        rolling::ask(replica, now, actions);
+        return actions;
+    }
+    return start_anew(replica, drain, now);
+}
+
+}  // namespace
+
+void rest(Replica& replica, Rest kind, Phase phase, std::string reason) {
+    replica.rest = kind;
+    replica.rest_phase = phase;
+    replica.rest_reason = std::move(reason);
+    replica.next_start = TimePoint::max();
+    replica.held_by.clear();
+}
+
+Actions start_now(Replica& replica) {
+    replica.next_start = TimePoint::max();
+    return {.start = true};
+}
+
+Actions obey(Replica& replica, const StartOrder& order, Now now) {
+    replica.wanted = Wanted::Running;
+    replica.wanted_reason = order.reason;
+    replica.held_by.clear();
+    if (has_live_run(replica)) return {};  // one that stops is followed by the next
+    Actions actions;
+    rolling::call_off(replica, false, now, actions);  // what is configured is asked for
+    replica.failures = 0;
+    replica.rest = Rest::Waiting;
+    actions.start = start_now(replica).start;
+    return actions;
+}
+
+Actions obey(Replica& replica, const StopReplica& order, Now now) {
+    Actions actions;
+    replica.wanted = Wanted::Stopped;
+    replica.wanted_reason = order.reason;
+    rolling::call_off(replica, order.at_once, now, actions);
+    if (order.at_once) rolling::end_outgoing_at_once(replica, now, actions);
+    if (!has_live_run(replica)) {
+        rest(replica, Rest::AtRest, Phase::Stopped, order.reason);
+        return actions;
+    }
+    replica.held_by = order.held_by;
+    if (replica.held_by.empty())
+        stop_current(replica, {StopCause::Asked, order.at_once, order.drain}, now, actions);
+    return actions;
+}
+
+Actions obey(Replica& replica, const RestartOrder& order, Now now) {
+    const bool serves = replica.wanted == Wanted::Running;
+    replica.wanted = Wanted::Running;
+    replica.wanted_reason.clear();
+    replica.held_by.clear();
+    replica.failures = 0;
+    if (!order.rolling || !serves || !rolling::rolls(replica)) return start_anew(replica, order.drain, now);
+    Actions actions;
+    rolling::ask(replica, now, actions);
+    return actions;
+}
+
+Actions obey(Replica& replica, const NewSpec& change, Now now) {
+    Actions actions;
+    const SpecPtr before = std::exchange(replica.spec, change.spec);
+    if (before) {
+        reconsider_update(replica, *before, now, actions);
+        apply_policy(replica, before->policy, now);
+    }
+    // What runs is what is configured: the old text is of no more use.
+    if (replica.run_spec && replica.run_spec->process == change.spec->process) replica.run_spec = change.spec;
+    if (!change.replace) {
+        // At rest under a policy that would not have left it so: it is not to stay there for ever.
+        const RestartMode mode = change.spec->policy.restart.mode;
+        const bool at_rest =
+            replica.wanted == Wanted::Running && !has_live_run(replica) && replica.rest == Rest::AtRest;
+        const bool left_so = completed(replica) ? mode != RestartMode::Always : mode == RestartMode::Never;
+        if (!at_rest || left_so) return actions;
+    }
+    // That was tried, or is being tried.
+    if (replica.update.stage != UpdateStage::None) return actions;
+    replica.failures = 0;
+    if (replica.wanted == Wanted::Stopped) return actions;
+    Actions next = replace(replica, change.drain, now);
+    next.others.insert(next.others.begin(), actions.others.begin(), actions.others.end());
+    return next;
+}
+
+Actions obey(Replica& replica, const ResetOrder&, Now now) {
+    Actions actions;
+    replica.failures = 0;
+    if (replica.wanted == Wanted::Stopped) {
+        if (!has_live_run(replica)) rest(replica, Rest::AtRest, Phase::Stopped, replica.wanted_reason);
+        return actions;
+    }
+    if (replica.update.stage == UpdateStage::Failed) rolling::ask(replica, now, actions);
+    if (has_live_run(replica) || completed(replica)) return actions;
+    replica.rest = Rest::Waiting;
+    actions.start = start_now(replica).start;
+    return actions;
+}
+
+}  // namespace pmctl::orders

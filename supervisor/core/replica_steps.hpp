@@ -1,0 +1,32 @@
+// What the steps of a replica's life (replica.cpp) and those that an order or another specification leads to
+// (replica_orders.cpp) have in common. For these two alone.
+#pragma once
+
+#include <concepts>
+#include <string>
+
+#include "supervisor/core/replica.hpp"
+
+namespace pmctl::orders {
+
+inline const Policy& policy_of(const Replica& replica) {
+    return replica.spec->policy;
+}
+
+// No run is live, and this is what it waits for, if for anything.
+void rest(Replica& replica, Rest kind, Phase phase, std::string reason);
+// Due now: the Supervisor is asked to start it, and answers.
+Actions start_now(Replica& replica);
+
+Actions obey(Replica& replica, const StartOrder& order, Now now);
+Actions obey(Replica& replica, const StopReplica& order, Now now);
+Actions obey(Replica& replica, const RestartOrder& order, Now now);
+Actions obey(Replica& replica, const NewSpec& change, Now now);
+Actions obey(Replica& replica, const ResetOrder& order, Now now);
+
+template <class Event>
+concept IsOrder =
+    std::same_as<Event, StartOrder> || std::same_as<Event, StopReplica> ||
+    std::same_as<Event, RestartOrder> || std::same_as<Event, NewSpec> || std::same_as<Event, ResetOrder>;
+
+}  // namespace pmctl::orders
