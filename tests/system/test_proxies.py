@@ -5,11 +5,54 @@ import os
 import select
 import shutil
 import subprocess
+import threading
 
 from harness import BUILD, CAP, SystemTest, deadline, left, main
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "etc", "proxies")
 DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
+
+
+class Load:
+    """Clients that ask without a pause, each on a connection of its own, until they are told to stop."""
+
+    def __init__(self, ask, clients=4):
+        self.ask = ask
+        self.over = threading.Event()
+        self.good = 0
+        self.bad = []
+        self.lock = threading.Lock()
+        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+
+    def run(self):
+        while not self.over.is_set():
+            try:
+                found = self.ask()
+            except OSError as error:
+                found = repr(error)
+            with self.lock:
+                if found == 200:
+                    self.good += 1
+                else:
+                    self.bad.append(found)
+
+    def more(self, count, cap=None):
+        """Waits until so many more requests were answered."""
+        wanted = self.good + count
+        until = deadline(cap)
+        while self.good < wanted and not self.bad:
+            assert left(until) > 0, "the load stands still"
+            select.select([], [], [], 0.01)
 
 
 class Proxies:
@@ -26,19 +69,25 @@ class Proxies:
         self.port = self.world_.first_port + 31
         self.api = f"127.0.0.1:{self.world_.first_port + 32}"
         self.world_.http = self.api
-        self.world_.configure(
-            f"""[defaults]
-command = ["{DEMO_APP}"]
-[instances.shop]
-hostname = "shop.localhost"
-[instances.feed]
-hostname = "feed.localhost"
-"""
-        )
+        self.configure(1)
         self.world_.start()
         self.world_.ctl("wait", "--for", "healthy")
         self.begin(self.world_)
         self.follows("shop.localhost", 200)
+
+    def configure(self, release, replicas=1):
+        self.world_.configure(
+            f"""[defaults]
+command = ["{DEMO_APP}"]
+update.drain = "2s"
+[instances.shop]
+hostname = "shop.localhost"
+replicas = {replicas}
+env = {{ RELEASE = "{release}" }}
+[instances.feed]
+hostname = "feed.localhost"
+"""
+        )
 
     def example(self, world, name, *changes):
         """The example's own text in the world's folder, with its two addresses and `changes` changed."""
@@ -99,6 +148,40 @@ hostname = "feed.localhost"
         self.assertEqual(self.ask("feed.localhost")[0], 200)
         self.world_.ctl("start", "shop")
         self.follows("shop.localhost", 200)
+
+    def test_updates_under_load_cost_no_request(self):
+        world = self.world_
+        with Load(lambda: self.status("shop.localhost") or "nobody listens") as load:
+            for release in range(2, 7):
+                load.more(20)
+                before = world.row("shop")["pid"]
+                self.configure(release)
+                world.ctl("reload")
+                self.assertNotEqual(world.row("shop")["pid"], before)
+            load.more(20)
+        self.assertEqual(load.bad, [])
+
+    def test_a_rolling_restart_and_a_crash_of_one_of_two_are_hardly_seen(self):
+        world = self.world_
+        self.configure(1, replicas=2)
+        world.ctl("reload")
+        self.follows("shop.localhost", 200)
+        with Load(lambda: self.status("shop.localhost") or "nobody listens") as load:
+            load.more(20)
+            world.ctl("restart", "--rolling", "shop")
+            load.more(20)
+        self.assertEqual(load.bad, [])
+        with Load(lambda: self.status("shop.localhost") or "nobody listens", clients=2) as load:
+            load.more(20)
+            victim = world.row("shop:0")["pid"]
+            os.kill(victim, 9)
+            world.until(lambda: world.row("shop:0")["pid"] not in (None, victim), "a replacement")
+            world.until_state("shop:0", "Running")
+            load.bad, lost = [], load.bad
+            load.more(20)
+        # Those that were on their way to it, one a client; and those who were led there before it was known.
+        self.assertLessEqual(len(lost), 2 * 2)
+        self.assertEqual(load.bad, [])
 
     def test_a_client_that_stays_is_served_again_after_a_crash(self):
         world = self.world_
