@@ -81,6 +81,7 @@ class Daemon {
         http_.emplace(
             loop_, supervisor_, effects_, HttpApiSettings{settings.listen, PMCTL_VERSION},
             [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); });
+        effects_.ask_for_routes_seen([this] { return http_->routes_seen(); });
     }
 
     void on_signal(int number) {

@@ -161,6 +161,11 @@ class Report {
         out_.sample({}, seconds(process.started_at));
         out_.gauge("pmctl_http_connections", "Connections to the HTTP API.");
         out_.sample({}, process.http_connections);
+        out_.gauge("pmctl_route_readers", "Proxies that follow the table of routes.");
+        out_.sample({}, process.route_readers);
+        out_.counter("pmctl_updates_total", "Rolling updates of replicas, by what came of them.");
+        out_.sample({{"result", "done"}}, supervisor_.totals().updates_done);
+        out_.sample({{"result", "failed"}}, supervisor_.totals().updates_failed);
     }
 
     const Supervisor& supervisor_;

@@ -17,6 +17,7 @@ struct ProcessFigures {
     std::uint64_t max_fds = 0;
     WallTime started_at{};
     std::uint64_t http_connections = 0;
+    std::uint64_t route_readers = 0;
 };
 
 // In Prometheus' text format, version 0.0.4.

@@ -10,7 +10,7 @@ namespace pmctl {
 namespace {
 
 // A proxy that asks where to send a request (auth_request, forward_auth) has connected by then, also on a
-// machine that is busy.
+// machine that is busy; and most requests that have come are answered.
 constexpr Duration answer_in_use = std::chrono::milliseconds(500);
 
 }  // namespace
@@ -66,9 +66,9 @@ void Supervisor::leave_route(Member& member, RunNumber run, Now now) {
         return handle(member, Unrouted{run, now.steady}, now);
     }
     const bool is_current = replica.run && replica.run->number == run;
-    // What an update leaves behind costs nobody anything: it keeps serving those who came last.
+    // What an update leaves behind costs nobody anything: it has the time to answer those who came last.
     const Duration use = is_current ? answer_in_use : replica.spec->policy.update.drain;
-    const TimePoint quiet_at = led ? led_at + use : now.steady;
+    const TimePoint quiet_at = led ? led_at + use : now.steady + (is_current ? Duration{} : answer_in_use);
     member.left_routes.push_back({run, routes_.generation(), now.steady, quiet_at});
     draining_.insert(&member);
 }

@@ -15,6 +15,7 @@
 #include "supervisor/io/http_query.hpp"
 #include "supervisor/io/http_server.hpp"
 #include "supervisor/io/process_figures.hpp"
+#include "supervisor/io/route_readers.hpp"
 #include "supervisor/io/timer.hpp"
 #include "supervisor/metrics.hpp"
 #include "supervisor/views.hpp"
@@ -44,6 +45,13 @@ std::string document(Form form, const RouteTable& table) {
         case Form::Prometheus: return prometheus_document(table.rows());
     }
     return "";
+}
+
+// Who asks for the table to lead requests by it, as far as it says. Prometheus leads nobody.
+std::string reader_of(const HttpRequest& request, Form form) {
+    if (form == Form::Prometheus) return "";
+    return fmt::format("{} {} {}", request.path, query_value(request.query, "reader").value_or(""),
+                       request.user_agent);
 }
 
 HttpResponse plain(int status, std::string body) {
@@ -80,6 +88,11 @@ HttpResponse answer_to(const Question& question, const RouteFound& found, std::u
 
 struct HttpApi::Inner {
     using Ticket = HttpServer::Ticket;
+    // A request that waits for the table to change.
+    struct Waiting {
+        Form form = Form::Routes;
+        std::string reader;  // "" for one that leads nobody
+    };
     struct Cached {
         std::uint64_t generation = 0;  // 0: none
         std::shared_ptr<const std::string> text;
@@ -107,7 +120,10 @@ struct HttpApi::Inner {
     HttpResponse instances(const std::optional<std::string>& id) const;
     HttpResponse table(Form form);
     HttpResponse metrics() const;
+    std::string etag_prefix() const;
     std::string etag() const;
+    // It has what it names, and may have been the last one to get it.
+    void note_reader(const std::string& reader, const HttpRequest& request);
 
     Loop& loop_;
     Supervisor& supervisor_;
@@ -119,7 +135,8 @@ struct HttpApi::Inner {
     Duration retry_{};
     std::optional<HttpServer> server_;
     std::array<Cached, forms> cached_;
-    std::map<Ticket, Form> waiting_;        // for the table to change
+    std::map<Ticket, Waiting> waiting_;  // for the table to change
+    RouteReaders readers_;
     std::map<Ticket, Question> questions_;  // for a run to be healthy
     std::optional<EventStreams> streams_;
     std::uint64_t told_generation_ = 0;
@@ -198,15 +215,22 @@ void HttpApi::Inner::on_table(Ticket ticket, const HttpRequest& request, Form fo
                 ticket, http_error(400, "wait = '" + *text + "': a duration such as 30s is wanted"));
         wait = std::min(*parsed, max_wait);
     }
-    if (!matches_etag(request.if_none_match, etag())) return server_->reply(ticket, table(form));
+    const std::string reader = reader_of(request, form);
+    if (!reader.empty()) note_reader(reader, request);
+    if (!matches_etag(request.if_none_match, etag())) {
+        readers_.answered(reader, supervisor_.routes().generation(), Loop::now().steady);
+        return server_->reply(ticket, table(form));
+    }
     if (wait == Duration::zero() || supervisor_.finishing()) {
         HttpResponse same;
         same.status = 304;
         same.headers = "ETag: " + etag() + "\r\n";
         return server_->reply(ticket, same);
     }
-    waiting_[ticket] = form;
-    server_->hold(ticket, Loop::now().steady + wait);
+    const TimePoint until = Loop::now().steady + wait;
+    readers_.held(reader, until);
+    waiting_[ticket] = {form, reader};
+    server_->hold(ticket, until);
 }
 
 void HttpApi::Inner::on_events(Ticket ticket, const HttpRequest& request) {
@@ -242,9 +266,18 @@ HttpResponse HttpApi::Inner::instances(const std::optional<std::string>& id) con
 }
 
 // Another supervisor counts anew, and its table may be another with the same number.
+std::string HttpApi::Inner::etag_prefix() const {
+    return fmt::format("\"{:x}-", started_.wall.time_since_epoch().count());
+}
+
 std::string HttpApi::Inner::etag() const {
-    return fmt::format("\"{:x}-{}\"", started_.wall.time_since_epoch().count(),
-                       supervisor_.routes().generation());
+    return fmt::format("{}{}\"", etag_prefix(), supervisor_.routes().generation());
+}
+
+void HttpApi::Inner::note_reader(const std::string& reader, const HttpRequest& request) {
+    readers_.asked(reader, generation_in(request.if_none_match, etag_prefix()), Loop::now().steady);
+    // Once this request has been answered: what follows from it may change the table again.
+    if (supervisor_.draining()) loop_.later([this] { supervisor_.routes_read(Loop::now()); });
 }
 
 HttpResponse HttpApi::Inner::table(Form form) {
@@ -259,6 +292,7 @@ HttpResponse HttpApi::Inner::metrics() const {
     ProcessFigures figures = process_figures();
     figures.started_at = started_.wall;
     figures.http_connections = server_->connections();
+    figures.route_readers = readers_.size();
     return {200, metrics_type, "", metrics_of(supervisor_, figures, settings_.version, Loop::now()), nullptr};
 }
 
@@ -289,7 +323,10 @@ void HttpApi::Inner::changed() {
     const std::uint64_t generation = supervisor_.routes().generation();
     const bool moved = std::exchange(told_generation_, generation) != generation;
     if (moved || supervisor_.finishing()) {
-        for (const auto& [ticket, form] : std::exchange(waiting_, {})) server_->reply(ticket, table(form));
+        for (const auto& [ticket, each] : std::exchange(waiting_, {})) {
+            readers_.answered(each.reader, generation, Loop::now().steady);
+            server_->reply(ticket, table(each.form));
+        }
     }
     if (questions_.empty()) return;
     // One that cannot come any more (an operator's stop, a reload) is answered as well.
@@ -310,6 +347,14 @@ void HttpApi::changed() {
 
 std::uint16_t HttpApi::port() const {
     return inner_->server_ ? inner_->server_->port() : std::uint16_t{0};
+}
+
+std::uint64_t HttpApi::routes_seen() const {
+    return inner_->readers_.seen_by_all(Loop::now().steady);
+}
+
+std::size_t HttpApi::readers() const {
+    return inner_->readers_.size();
 }
 
 std::size_t HttpApi::held() const {

@@ -35,6 +35,9 @@ class HttpApi {
     void changed();
     std::uint16_t port() const;  // 0: a Unix socket, or it does not listen
     std::size_t held() const;    // requests that wait
+    // The generation of the table that everybody who follows it has; max where nobody does.
+    std::uint64_t routes_seen() const;
+    std::size_t readers() const;
 
   private:
     struct Inner;

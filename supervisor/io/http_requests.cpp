@@ -79,6 +79,7 @@ std::optional<HttpRequests::Taken> HttpRequests::take(std::string& bytes) {
     };
     taken.request.host = field(http::field::host);
     taken.request.forwarded_host = field("X-Forwarded-Host");
+    taken.request.user_agent = field(http::field::user_agent);
     taken.request.if_none_match = field(http::field::if_none_match);
     taken.request.last_event_id = field("Last-Event-ID");
     // RFC 9112, section 3.2.

@@ -23,6 +23,7 @@ struct HttpRequest {
     std::string_view forwarded_host;
     std::string_view if_none_match;
     std::string_view last_event_id;
+    std::string_view user_agent;
 };
 
 struct HttpResponse {

@@ -53,7 +53,11 @@ class RealEffects final : public Effects {
     void clean_up(RunNumber run) override;
     void check(const CheckRequest& request) override;
     void forget_checks(RunNumber run) override;
-    std::uint64_t routes_seen() override { return UINT64_MAX; }
+    std::uint64_t routes_seen() override { return routes_seen_ ? routes_seen_() : UINT64_MAX; }
+    // Who knows that: the HTTP API.
+    void ask_for_routes_seen(std::function<std::uint64_t()> routes_seen) {
+        routes_seen_ = std::move(routes_seen);
+    }
     PortState port_state(std::uint16_t port) override;
     std::string port_holder(std::uint16_t port) override;
     void close_listener(std::uint16_t port) override;
@@ -104,6 +108,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<Logs> logs_;
     std::unique_ptr<Probes> probes_;
     std::unique_ptr<ExecChecks> exec_checks_;
+    std::function<std::uint64_t()> routes_seen_;
     std::unique_ptr<AdminClient> admin_;                    // with the first [admin]
     std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
     std::unordered_map<std::string, LogSettings> log_settings_;

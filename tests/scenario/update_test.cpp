@@ -86,6 +86,15 @@ TEST_CASE("The old run drains until every reader of the table has seen the new o
         world.run_for(10ms);
         CHECK(processes(world, "/srv/v1") == 0);
     }
+    SUBCASE("it sees it at once: those who came last are answered") {
+        world.apply({version("web", 3)});
+        REQUIRE(world.run_until(1s, [&] { return served_by(world, "web.test") == "/srv/v3"; }));
+        follow(world);
+        world.run_for(400ms);
+        CHECK(processes(world, "/srv/v2") == 1);
+        world.run_for(200ms);
+        CHECK(processes(world, "/srv/v2") == 0);
+    }
     SUBCASE("it has not, within update.drain") {
         world.run_for(3900ms);
         CHECK(processes(world, "/srv/v1") == 1);

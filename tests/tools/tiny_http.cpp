@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -98,14 +99,20 @@ void TinyHttp::take(int listening_fd) {
 }
 
 void TinyHttp::stop_listening() {
-    if (listener_ >= 0) ::close(listener_);
+    if (listener_ >= 0) {
+        accept_all();
+        ::close(listener_);
+    }
     listener_ = -1;
     stopping_ = true;
     for (auto at = connections_.begin(); at != connections_.end();) {
-        at->second.last = true;
-        const bool waits = at->second.out.empty();
-        if (waits) ::close(at->first);
-        at = waits ? connections_.erase(at) : std::next(at);
+        Connection& each = at->second;
+        int unread = 0;
+        ::ioctl(at->first, FIONREAD, &unread);
+        const bool rests = each.asked && each.in.empty() && each.out.empty() && unread == 0;
+        if (!each.out.empty()) each.last = true;
+        if (rests) ::close(at->first);
+        at = rests ? connections_.erase(at) : std::next(at);
     }
 }
 
@@ -180,6 +187,7 @@ void TinyHttp::answer_all(Connection& connection) {
         const bool has_body =
             !header(head, "transfer-encoding").empty() || (!length.empty() && length != "0");
         connection.in.erase(0, end + 4);
+        connection.asked = true;
         const bool readable = question.method == "GET" || question.method == "HEAD";
         // A body is not read, so what follows it cannot be told apart: answered, then closed.
         connection.last = stopping_ || !well_formed || has_body || !readable || wish == "close" ||

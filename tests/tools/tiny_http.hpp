@@ -38,7 +38,8 @@ class TinyHttp {
     static Result<int> listen_on(const std::string& address, std::uint16_t port);
 
     void take(int listening_fd);
-    // Answers that are on their way are finished; connections that wait for a request are closed.
+    // What is on its way is answered: requests that have come, and the first one of each connection, those
+    // that were not accepted yet included. Connections that only wait for a further request are closed.
     void stop_listening();
     [[nodiscard]] bool is_listening() const { return listener_ >= 0; }
     [[nodiscard]] bool is_idle() const { return connections_.empty(); }
@@ -50,7 +51,8 @@ class TinyHttp {
     struct Connection {
         std::string in;
         std::string out;
-        bool last = false;  // closed once `out` is sent
+        bool last = false;   // closed once `out` is sent
+        bool asked = false;  // at least once
     };
     void accept_all();
     bool read_some(int fd, Connection& connection);
