@@ -5,54 +5,12 @@ import os
 import select
 import shutil
 import subprocess
-import threading
 
 from harness import BUILD, CAP, SystemTest, deadline, left, main
+from load import Load
 
 EXAMPLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "etc", "proxies")
 DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
-
-
-class Load:
-    """Clients that ask without a pause, each on a connection of its own, until they are told to stop."""
-
-    def __init__(self, ask, clients=4):
-        self.ask = ask
-        self.over = threading.Event()
-        self.good = 0
-        self.bad = []
-        self.lock = threading.Lock()
-        self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
-
-    def __enter__(self):
-        for thread in self.threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.over.set()
-        for thread in self.threads:
-            thread.join()
-
-    def run(self):
-        while not self.over.is_set():
-            try:
-                found = self.ask()
-            except OSError as error:
-                found = repr(error)
-            with self.lock:
-                if found == 200:
-                    self.good += 1
-                else:
-                    self.bad.append(found)
-
-    def more(self, count, cap=None):
-        """Waits until so many more requests were answered."""
-        wanted = self.good + count
-        until = deadline(cap)
-        while self.good < wanted and not self.bad:
-            assert left(until) > 0, "the load stands still"
-            select.select([], [], [], 0.01)
 
 
 class Proxies:
