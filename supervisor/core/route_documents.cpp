@@ -59,6 +59,8 @@ std::string routes_document(const std::vector<RouteRow>& rows, std::uint64_t gen
 }
 
 std::string traefik_document(const std::vector<RouteRow>& rows) {
+    // Traefik refuses an empty map ("routers cannot be a standalone element"), and keeps what it had.
+    if (rows.empty()) return "{}\n";
     std::string routers;
     std::map<std::string, const RouteRow*> services;
     for (const auto& [name, row] : by_bare_name(rows)) {
