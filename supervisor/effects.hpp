@@ -31,6 +31,9 @@ struct SpawnRequest {
     std::uint32_t umask = 0022;
     LimitSettings limits;
     std::uint16_t listen_port = 0;  // not 0: hand over a listening socket for it (LISTEN_FDS)
+    // Told to the process' environment (PMCTL_RUN) and to the store, for the next supervisor:
+    std::uint16_t port = 0;
+    std::string fingerprint;  // spec_fingerprint
 };
 
 // A step of a start that failed: "chdir '/srv/shop': No such file or directory".

@@ -19,7 +19,8 @@ constexpr int grace_ms = 2000;  // between TERM and KILL, and again for the KILL
 bool is_of_run(int pid, const std::string& scope, RunNumber run) {
     std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
     const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return tagged_run(scope, text) == run;
+    const auto tag = read_run_tag(scope, text);
+    return tag && tag->run == run;
 }
 
 struct Leftover {

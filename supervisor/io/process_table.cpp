@@ -235,8 +235,8 @@ void ProcessTable::meet_orphan(pid_t pid) {
     }
     auto known = orphans_.find(pid);
     if (known == orphans_.end()) {
-        const auto run = tagged_run(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
-        known = orphans_.emplace(pid, run.value_or(0)).first;
+        const auto tag = read_run_tag(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
+        known = orphans_.emplace(pid, tag ? tag->run : 0).first;
     }
     // Its end sends SIGCHLD, and asks for the sweep that reaps it and finds what it leaves.
     if (known->second != 0 && by_run_.find(known->second) == by_run_.end()) ::kill(pid, SIGKILL);
