@@ -114,6 +114,21 @@ struct RunRecord {
     bool operator==(const RunRecord&) const = default;
 };
 
+// What became of a run that an earlier supervisor left.
+struct FoundRun {
+    enum class State {
+        Alive,    // it goes on, and can be adopted; or it ended this very moment, which is told once it is
+        Ended,    // also where its number is a stranger's now
+        Unclear,  // it may be alive, and cannot be reached: it is never signalled
+    };
+    State state = State::Ended;
+    bool is_stored = true;  // else its tag alone told of it: instance and replica are not known, log_name is
+    RunRecord record;
+    Duration age{};     // Alive: since its start, by the kernel's clock
+    ExitStatus status;  // Ended: Unknown where the kernel does not tell
+    std::string note;   // why it is Unclear, or known to have ended; "" usually
+};
+
 // One write to the store. Writes are kept in order.
 struct StoreWrite {
     enum class Kind {
