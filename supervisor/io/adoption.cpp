@@ -1,6 +1,7 @@
 #include "supervisor/io/adoption.hpp"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -43,6 +44,44 @@ std::optional<Tagged> look_at(pid_t pid, const std::string& scope) {
     return Tagged{pid, std::move(pidfd), *stat, std::move(*tag)};
 }
 
+// One that is just executing a program shows no environment for a moment, and so would not be found.
+bool may_be_executing(pid_t pid) {
+    if (!read_proc(fmt::format("/proc/{}/environ", pid)).empty()) return false;
+    const auto stat = read_proc_stat(pid);
+    constexpr pid_t kernel_threads = 2;  // the parent of them all, kthreadd
+    return stat && stat->state != 'Z' && stat->parent != kernel_threads && pid != kernel_threads;
+}
+
+constexpr int more_looks = 3;
+constexpr int pause_ms = 1;  // far longer than the moment
+
+std::optional<RunTag> patient_tag_of(pid_t pid, const std::string& scope) {
+    auto tag = tag_of(pid, scope);
+    for (int look = 0; look < more_looks && !tag && may_be_executing(pid); ++look) {
+        ::poll(nullptr, 0, pause_ms);
+        tag = tag_of(pid, scope);
+    }
+    return tag;
+}
+
+// All that are tagged, but for those in `known`. Those whose environment is empty are looked at again.
+std::vector<Tagged> look_at_all(std::vector<pid_t> pids, const std::unordered_set<pid_t>& known,
+                                const std::string& scope) {
+    std::vector<Tagged> found;
+    const auto is_done = [&](pid_t pid) {
+        if (pid == ::getpid() || known.contains(pid)) return true;
+        auto seen = look_at(pid, scope);
+        if (seen) found.push_back(std::move(*seen));
+        return seen || !may_be_executing(pid);
+    };
+    std::erase_if(pids, is_done);
+    for (int look = 0; look < more_looks && !pids.empty(); ++look) {
+        ::poll(nullptr, 0, pause_ms);
+        std::erase_if(pids, is_done);
+    }
+    return found;
+}
+
 Finding ended(const RunRecord& record, std::string note, ExitStatus status = {}) {
     Finding finding;
     finding.run.record = record;
@@ -82,7 +121,7 @@ Finding find_stored(const RunRecord& stored, const std::string& scope, const std
         return ended(stored, fmt::format("pid {} is another process now", stored.pid));
     };
     if (stored.pid <= 1) return ended(stored, "");
-    if (!stored.boot_id.empty() && stored.boot_id != boot)
+    if (!stored.boot_id.empty() && !boot.empty() && stored.boot_id != boot)
         return ended(stored, "the machine was started anew");
     Descriptor pidfd = open_pidfd(stored.pid);
     if (!pidfd && errno == ESRCH) return ended(stored, "");
@@ -93,10 +132,11 @@ Finding find_stored(const RunRecord& stored, const std::string& scope, const std
     const auto stat = read_proc_stat(stored.pid);
     if (!stat && !open_pidfd(stored.pid) && errno == ESRCH) return ended(stored, "");
     if (!stat) return unclear(stored, fmt::format("'/proc/{}/stat' cannot be read", stored.pid));
-    if (stored.start_ticks != 0 && stored.start_ticks != stat->start_ticks) return stranger();
-    const auto tag = tag_of(stored.pid, scope);
+    const bool fits = stored.start_ticks == stat->start_ticks;
+    const auto tag = fits ? tag_of(stored.pid, scope) : patient_tag_of(stored.pid, scope);
     if (tag && tag->run != stored.run) return stranger();
-    if (!tag && stored.start_ticks == 0) return stranger();
+    // Only the process that was started has its own number in its tag.
+    if (!fits && (!tag || tag->leader != stored.pid)) return stranger();
     if (has_ended(pidfd.get())) {
         const EndReport report = end_report(pidfd.get(), stored.pid, stat->start_ticks);
         if (report.kind != EndReport::Kind::NotYet) return ended(stored, "", report.status);
@@ -119,21 +159,17 @@ RunRecord record_of(const RunTag& tag, pid_t leader, const ProcStat& stat, const
 
 class Search {
   public:
-    Search(const std::vector<RunRecord>& stored, const std::string& scope) : scope_(scope), boot_(boot_id()) {
-        for (const RunRecord& record : stored) {
-            take(find_stored(record, scope_, boot_));
-        }
-        const pid_t self = ::getpid();
-        for (const pid_t pid : all_pids()) {
-            if (pid == self || leaders_.contains(pid)) continue;
-            if (auto seen = look_at(pid, scope_)) seen_.push_back(std::move(*seen));
-        }
-    }
+    explicit Search(const std::string& scope) : scope_(scope), boot_(boot_id()) {}
 
-    Findings result() {
+    Result<Findings> run(const std::vector<RunRecord>& stored) {
+        for (const RunRecord& record : stored) take(find_stored(record, scope_, boot_));
+        const auto pids = all_pids();
+        if (!pids) return tl::unexpected(pids.error());
+        seen_ = look_at_all(*pids, leaders_, scope_);
         find_unknown_leaders();
         find_silent_leaders();
-        find_remnants();
+        const auto sessions = find_remnants();
+        if (!sessions.empty()) find_session_members(sessions, *pids);
         return std::move(findings_);
     }
 
@@ -175,26 +211,35 @@ class Search {
         }
     }
 
-    void find_remnants() {
-        std::unordered_map<pid_t, RunTag> sessions;  // of runs that have ended, and somebody is in
-        std::unordered_set<pid_t> pids;
+    // Returns the sessions of ended runs that somebody is in, and the place of that one in remnants.
+    std::unordered_map<pid_t, std::size_t> find_remnants() {
+        std::unordered_map<pid_t, std::size_t> sessions;
         for (Tagged& each : seen_) {
             if (!each.pidfd || may_live(each.tag.run)) continue;
-            if (each.stat.session == each.tag.leader) sessions.emplace(each.tag.leader, each.tag);
-            pids.insert(each.pid);
+            if (each.stat.session == each.tag.leader)
+                sessions.emplace(each.stat.session, findings_.remnants.size());
+            remnant_pids_.insert(each.pid);
             findings_.remnants.push_back({each.pid, std::move(each.pidfd), each.tag.run, each.tag.log_name});
         }
-        if (sessions.empty()) return;
-        // Those that cleared their environment are in that session, too.
-        for (const pid_t pid : all_pids()) {
-            if (pids.contains(pid) || leaders_.contains(pid) || pid == ::getpid()) continue;
+        return sessions;
+    }
+
+    // Those that cleared their environment. The one that is known to be in the session still is when they
+    // have been looked at, so it was the same session all the time.
+    void find_session_members(const std::unordered_map<pid_t, std::size_t>& sessions,
+                              const std::vector<pid_t>& pids) {
+        for (const pid_t pid : pids) {
+            if (remnant_pids_.contains(pid) || leaders_.contains(pid) || pid == ::getpid()) continue;
             const auto first = read_proc_stat(pid);
             if (!first || !sessions.contains(first->session)) continue;
             Descriptor pidfd = open_pidfd(pid);
             const auto stat = read_proc_stat(pid);
             if (!pidfd || !stat || stat->session != first->session || has_ended(pidfd.get())) continue;
-            const RunTag& tag = sessions.at(stat->session);
-            findings_.remnants.push_back({pid, std::move(pidfd), tag.run, tag.log_name});
+            const Remnant& witness = findings_.remnants.at(sessions.at(stat->session));
+            if (has_ended(witness.pidfd.get())) continue;
+            const RunNumber run = witness.run;
+            std::string log_name = witness.log_name;
+            findings_.remnants.push_back({pid, std::move(pidfd), run, std::move(log_name)});
         }
     }
 
@@ -204,19 +249,22 @@ class Search {
     std::unordered_map<RunNumber, FoundRun::State> known_;
     std::unordered_set<pid_t> leaders_;  // of those that live
     std::vector<Tagged> seen_;
+    std::unordered_set<pid_t> remnant_pids_;
 };
 
 }  // namespace
 
-Findings find_runs(const std::vector<RunRecord>& stored, const std::string& scope) {
-    return Search(stored, scope).result();
+Result<Findings> find_runs(const std::vector<RunRecord>& stored, const std::string& scope) {
+    return Search(scope).run(stored);
 }
 
-std::vector<Remnant> find_tagged(const std::unordered_set<RunNumber>& runs, const std::string& scope) {
+Result<std::vector<Remnant>> find_tagged(const std::unordered_set<RunNumber>& runs,
+                                         const std::string& scope) {
+    const auto pids = all_pids();
+    if (!pids) return tl::unexpected(pids.error());
     std::vector<Remnant> found;
-    const pid_t self = ::getpid();
-    for (const pid_t pid : all_pids()) {
-        if (pid == self) continue;
+    for (const pid_t pid : *pids) {
+        if (pid == ::getpid()) continue;
         auto seen = look_at(pid, scope);
         if (!seen || !runs.contains(seen->tag.run)) continue;
         found.push_back({pid, std::move(seen->pidfd), seen->tag.run, std::move(seen->tag.log_name)});

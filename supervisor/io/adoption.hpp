@@ -33,15 +33,16 @@ struct Findings {
 };
 
 // `scope`: as in run_tag.hpp. A stored run is alive if its number is a process' that began in that tick of
-// that boot; its tag must not say otherwise, and says it where the record is older than that. Each is looked
-// at after its descriptor was opened, so what was looked at is what will be adopted or signalled. A process
-// whose tag says that it leads a run which is not stored is alive too; so is the leader of a session that
-// such a process is in, when it has cleared its own environment. Members of living runs are no remnants. A
-// stored run's child (of a supervisor that was replaced in place) that has ended is reaped.
-Findings find_runs(const std::vector<RunRecord>& stored, const std::string& scope);
+// that boot, whose tag does not say otherwise, or of a process whose tag says that it is that run's leader.
+// Each is looked at after its descriptor was opened, so what was looked at is what will be adopted or
+// signalled. A process whose tag says that it leads a run which is not stored is alive too; so is the leader
+// of a session that such a process is in, when it has cleared its own environment. Members of living runs are
+// no remnants. A stored run's child (of a supervisor that was replaced in place) that has ended is reaped.
+// Error: /proc cannot be read, so nobody can say what is running.
+Result<Findings> find_runs(const std::vector<RunRecord>& stored, const std::string& scope);
 
-// All processes with a tag of these runs.
-std::vector<Remnant> find_tagged(const std::unordered_set<RunNumber>& runs, const std::string& scope);
+// All processes with a tag of these runs. Error: the same.
+Result<std::vector<Remnant>> find_tagged(const std::unordered_set<RunNumber>& runs, const std::string& scope);
 
 // SIGKILL, and waits until they have ended, at most so long.
 void end_remnants(const std::vector<Remnant>& remnants, Duration patience);

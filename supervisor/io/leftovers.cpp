@@ -8,6 +8,7 @@
 #include "supervisor/io/adoption.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/pidfd.hpp"
+#include "supervisor/io/strays.hpp"
 
 namespace pmctl {
 
@@ -18,7 +19,9 @@ constexpr Duration grace = std::chrono::seconds(2);  // between TERM and KILL, a
 }  // namespace
 
 std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const std::string& scope) {
-    const Findings found = find_runs(runs, scope);
+    const auto looked = find_runs(runs, scope);
+    if (!looked) return {looked.error().message + ": processes of an earlier supervisor are not found"};
+    const Findings& found = *looked;
     std::unordered_set<RunNumber> ending;
     for (const auto& [run, pidfd] : found.runs) {
         if (run.state != FoundRun::State::Unclear) ending.insert(run.record.run);
@@ -42,11 +45,10 @@ std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const
     for (const auto& [run, pidfd] : found.runs) {
         if (pidfd) has_ended(pidfd.get(), until - Loop::now().steady);
     }
-    // Those that left the group, while there are any: they may start others meanwhile.
-    for (auto left = find_tagged(ending, scope); !left.empty() && Loop::now().steady < until;
-         left = find_tagged(ending, scope)) {
-        end_remnants(left, until - Loop::now().steady);
-    }
+    // Those that left the group.
+    Strays strays(scope);
+    for (const RunNumber run : ending) strays.add(run);
+    strays.end(until);
     return told;
 }
 

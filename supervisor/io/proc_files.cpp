@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <ctime>
 
 #include "supervisor/io/descriptor.hpp"
@@ -81,10 +83,10 @@ Duration age_of(std::uint64_t start_ticks) {
     return std::max(since_boot - start, Duration::zero());
 }
 
-std::vector<pid_t> all_pids() {
+Result<std::vector<pid_t>> all_pids() {
     std::vector<pid_t> pids;
     DIR* const folder = ::opendir("/proc");
-    if (folder == nullptr) return pids;
+    if (folder == nullptr) return fail(fmt::format("'/proc': {}", std::strerror(errno)));
     while (const dirent* entry = ::readdir(folder)) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
         if (const auto pid = number<pid_t>(static_cast<const char*>(entry->d_name))) pids.push_back(*pid);
     }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "shared/result.hpp"
 #include "shared/time.hpp"
 
 namespace pmctl {
@@ -34,7 +35,7 @@ std::optional<ProcStat> read_proc_stat(pid_t pid);
 std::string boot_id();
 // How long ago that was. A tick is 10 ms, usually (_SC_CLK_TCK).
 Duration age_of(std::uint64_t start_ticks);
-// Of all processes that are there, zombies included.
-std::vector<pid_t> all_pids();
+// Of all processes that are there, zombies included. Error: /proc cannot be opened.
+Result<std::vector<pid_t>> all_pids();
 
 }  // namespace pmctl

@@ -17,18 +17,20 @@ class Strays {
     explicit Strays(std::string scope) : scope_(std::move(scope)) {}
 
     // Whoever is left of this run is to be killed.
-    void add(RunNumber run) { runs_.insert(run); }
+    void add(RunNumber run);
     bool empty() const { return runs_.empty(); }
-    // One look at all processes, and a KILL to each of them. True: there were some that had not had one
-    // before, so there is to be another look when they are gone; else all is done.
+    // One look at all processes, and a KILL to each of them. True: there is to be another look, a little
+    // later. One that is just executing a program is not seen, so the second look that finds none is the
+    // last.
     bool kill();
-    // Looks until there are none, or `until`.
+    // Looks until then, or `until`.
     void end(TimePoint until);
 
   private:
     std::string scope_;
     std::unordered_set<RunNumber> runs_;
     std::unordered_set<int> killed_;  // by the looks so far
+    int quiet_looks_ = 0;             // one after the other
 };
 
 }  // namespace pmctl
