@@ -72,7 +72,7 @@ std::vector<Tagged> look_at_all(std::vector<pid_t> pids, const std::unordered_se
         if (pid == ::getpid() || known.contains(pid)) return true;
         auto seen = look_at(pid, scope);
         if (seen) found.push_back(std::move(*seen));
-        return seen || !may_be_executing(pid);
+        return seen || (!may_be_executing(pid) && !tag_of(pid, scope));
     };
     std::erase_if(pids, is_done);
     for (int look = 0; look < more_looks && !pids.empty(); ++look) {
