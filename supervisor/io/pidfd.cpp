@@ -113,8 +113,11 @@ bool signal_group(int pidfd, pid_t leader, int signal_number) {
 
 Result<Descriptor> descriptor_of(int pidfd, int fd) {
     Descriptor got(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, fd, 0)));
-    if (!got) return fail(std::strerror(errno));
-    return got;
+    if (got) return got;
+    const ErrorKind kind = errno == EBADF   ? ErrorKind::NotFound
+                           : errno == EPERM ? ErrorKind::Denied
+                                            : ErrorKind::Failed;
+    return fail(kind, std::strerror(errno));
 }
 
 }  // namespace pmctl

@@ -42,8 +42,8 @@ bool signal_process(int pidfd, int signal_number);
 // kernel has no call for that (before Linux 6.9), a group whose leader has ended is not reached.
 bool signal_group(int pidfd, pid_t leader, int signal_number);
 
-// The same open file as descriptor `fd` of that process (pidfd_getfd(2)), close-on-exec. Error with errno's
-// words: who may not trace it (ptrace(2), and Yama's ptrace_scope) may not.
+// The same open file as descriptor `fd` of that process (pidfd_getfd(2)), close-on-exec. Error: NotFound
+// where it has none of that number; Denied to who may not trace it (ptrace(2), and Yama's ptrace_scope).
 Result<Descriptor> descriptor_of(int pidfd, int fd);
 
 }  // namespace pmctl

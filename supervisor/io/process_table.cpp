@@ -135,10 +135,7 @@ Result<void> ProcessTable::watch(Child child, Entry entry) {
     // A foreign process that is reaped, and not seen to have ended yet, may have had the same number.
     if (entries_.contains(child.pid)) on_end(child.pid);
     auto watched = loop_.watch(child.pidfd, EPOLLIN, [this, pid = child.pid](std::uint32_t) { on_end(pid); });
-    if (!watched) {
-        ::close(child.pidfd);
-        return watched;
-    }
+    if (!watched) return watched;
     entry.pidfd = child.pidfd;
     entries_[child.pid] = std::move(entry);
     return {};
@@ -149,7 +146,8 @@ Result<void> ProcessTable::watch_or_kill(Child child, Entry entry) {
     if (!watched) {
         ::kill(-child.pid, SIGKILL);
         siginfo_t ignored{};
-        ::waitid(P_PID, static_cast<id_t>(child.pid), &ignored, WEXITED | __WALL);
+        ::waitid(P_PIDFD, static_cast<id_t>(child.pidfd), &ignored, WEXITED | __WALL);
+        ::close(child.pidfd);
     }
     return watched;
 }
@@ -213,11 +211,23 @@ void ProcessTable::signal(RunNumber run, int signal_number) {
 
 void ProcessTable::clean_up(RunNumber run) {
     if (const auto group = cgroups_.find(run); group != cgroups_.end()) {
-        group->second->kill();
-        if (!group->second->remove()) leaving_.push_back(std::move(group->second));
+        end_cgroup(std::move(group->second));
         cgroups_.erase(group);
     }
     if (foreign_.erase(run) > 0) strays_.add(run);
+    ask_for_sweep();
+}
+
+void ProcessTable::end_cgroup(std::unique_ptr<RunCgroup> cgroup) {
+    if (!cgroup) return;
+    cgroup->kill();
+    if (cgroup->remove()) return;
+    leaving_.push_back(std::move(cgroup));
+    ask_for_sweep();
+}
+
+void ProcessTable::end_strays(RunNumber run) {
+    strays_.add(run);
     ask_for_sweep();
 }
 

@@ -51,8 +51,8 @@ class ProcessTable {
     // `run_ended` is called. On error (no watch to be had) the child is killed and reaped.
     Result<void> add(RunNumber run, Child child, std::unique_ptr<RunCgroup> cgroup = nullptr);
     // The same for a process that an earlier supervisor has started, which began in this tick since boot
-    // (Finding); its descriptor is the table's from now on. All that are to be adopted are, before the loop's
-    // first turn: in it those whose run is not known are killed. On error the process is left as it is.
+    // (adoption.hpp). All that are to be adopted are, before the loop's first turn: in it children whose run
+    // is not known are killed. On error the process is left as it is, and its descriptor is the caller's.
     Result<void> adopt(RunNumber run, Child leader, std::uint64_t start_ticks,
                        std::unique_ptr<RunCgroup> cgroup = nullptr);
     // A process that is no run's own, a check for example: the same, with a callback of its own.
@@ -63,10 +63,16 @@ class ProcessTable {
     // The run has ended: its cgroup is killed and removed as soon as it is empty; its orphans at the sweep.
     void clean_up(RunNumber run);
 
+    // Of a run that has ended before this supervisor began: the same. Null: it has no cgroup.
+    void end_cgroup(std::unique_ptr<RunCgroup> cgroup);
+    void end_strays(RunNumber run);
+
     // The last thing before the supervisor ends: the orphans of runs that have ended are killed and reaped
     // now, with no loop to wait for a sweep. Returns when none is left, or `patience` is over.
     void end_orphans(Duration patience);
 
+    // Its leader lives, or is not known to have ended yet.
+    bool is_live(RunNumber run) const { return by_run_.contains(run); }
     // The folder of its cgroup; "": none.
     std::string cgroup_of(RunNumber run) const;
     // Did the kernel kill in this run's cgroup for want of memory? To be asked before clean_up.
@@ -84,7 +90,7 @@ class ProcessTable {
 
     ProcessTable(Loop& loop, std::string scope, RunEnded run_ended);
     Result<void> prepare();
-    // Error: no watch is to be had. The child is as it was, and its descriptor is closed.
+    // Error: no watch is to be had. The child is as it was, and its descriptor is the caller's.
     Result<void> watch(Child child, Entry entry);
     Result<void> watch_or_kill(Child child, Entry entry);
     void on_end(pid_t pid);

@@ -26,6 +26,7 @@ struct World {
 
     ~World() {
         for (const pid_t pid : started) ::kill(-pid, SIGKILL);
+        end_leftovers({}, scope);
     }
     // What the store has of it.
     RunRecord start(RunNumber run, const std::string& script, Orphanage& where) {
