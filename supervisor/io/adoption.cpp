@@ -1,7 +1,6 @@
 #include "supervisor/io/adoption.hpp"
 
 #include <fmt/format.h>
-#include <poll.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -15,72 +14,11 @@
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/pidfd.hpp"
 #include "supervisor/io/proc_files.hpp"
-#include "supervisor/io/run_tag.hpp"
+#include "supervisor/io/tagged.hpp"
 
 namespace pmctl {
 
 namespace {
-
-// A process that carries a tag of ours.
-struct Tagged {
-    pid_t pid = 0;
-    Descriptor pidfd;
-    ProcStat stat;
-    RunTag tag;
-};
-
-std::optional<RunTag> tag_of(pid_t pid, const std::string& scope) {
-    return read_run_tag(scope, read_proc(fmt::format("/proc/{}/environ", pid)));
-}
-
-// Looked at again once there is a descriptor: the number may have been given to another one in between.
-std::optional<Tagged> look_at(pid_t pid, const std::string& scope) {
-    if (!tag_of(pid, scope)) return std::nullopt;
-    Descriptor pidfd = open_pidfd(pid);
-    if (!pidfd) return std::nullopt;
-    const auto stat = read_proc_stat(pid);
-    auto tag = tag_of(pid, scope);
-    if (!stat || !tag) return std::nullopt;
-    return Tagged{pid, std::move(pidfd), *stat, std::move(*tag)};
-}
-
-// One that is just executing a program shows no environment for a moment, and so would not be found.
-bool may_be_executing(pid_t pid) {
-    if (!read_proc(fmt::format("/proc/{}/environ", pid)).empty()) return false;
-    const auto stat = read_proc_stat(pid);
-    constexpr pid_t kernel_threads = 2;  // the parent of them all, kthreadd
-    return stat && stat->state != 'Z' && stat->parent != kernel_threads && pid != kernel_threads;
-}
-
-constexpr int more_looks = 3;
-constexpr int pause_ms = 1;  // far longer than the moment
-
-std::optional<RunTag> patient_tag_of(pid_t pid, const std::string& scope) {
-    auto tag = tag_of(pid, scope);
-    for (int look = 0; look < more_looks && !tag && may_be_executing(pid); ++look) {
-        ::poll(nullptr, 0, pause_ms);
-        tag = tag_of(pid, scope);
-    }
-    return tag;
-}
-
-// All that are tagged, but for those in `known`. Those whose environment is empty are looked at again.
-std::vector<Tagged> look_at_all(std::vector<pid_t> pids, const std::unordered_set<pid_t>& known,
-                                const std::string& scope) {
-    std::vector<Tagged> found;
-    const auto is_done = [&](pid_t pid) {
-        if (pid == ::getpid() || known.contains(pid)) return true;
-        auto seen = look_at(pid, scope);
-        if (seen) found.push_back(std::move(*seen));
-        return seen || (!may_be_executing(pid) && !tag_of(pid, scope));
-    };
-    std::erase_if(pids, is_done);
-    for (int look = 0; look < more_looks && !pids.empty(); ++look) {
-        ::poll(nullptr, 0, pause_ms);
-        std::erase_if(pids, is_done);
-    }
-    return found;
-}
 
 Finding ended(const RunRecord& record, std::string note, ExitStatus status = {}) {
     Finding finding;
@@ -165,7 +103,7 @@ class Search {
         for (const RunRecord& record : stored) take(find_stored(record, scope_, boot_));
         const auto pids = all_pids();
         if (!pids) return tl::unexpected(pids.error());
-        seen_ = look_at_all(*pids, leaders_, scope_);
+        seen_ = find_all_tagged(*pids, leaders_, scope_);
         find_unknown_leaders();
         find_silent_leaders();
         const auto sessions = find_remnants();
@@ -256,20 +194,6 @@ class Search {
 
 Result<Findings> find_runs(const std::vector<RunRecord>& stored, const std::string& scope) {
     return Search(scope).run(stored);
-}
-
-Result<std::vector<Remnant>> find_tagged(const std::unordered_set<RunNumber>& runs,
-                                         const std::string& scope) {
-    const auto pids = all_pids();
-    if (!pids) return tl::unexpected(pids.error());
-    std::vector<Remnant> found;
-    for (const pid_t pid : *pids) {
-        if (pid == ::getpid()) continue;
-        auto seen = look_at(pid, scope);
-        if (!seen || !runs.contains(seen->tag.run)) continue;
-        found.push_back({pid, std::move(seen->pidfd), seen->tag.run, std::move(seen->tag.log_name)});
-    }
-    return found;
 }
 
 void end_remnants(const std::vector<Remnant>& remnants, Duration patience) {

@@ -6,7 +6,6 @@
 #include <sys/types.h>
 
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 #include "supervisor/effects.hpp"
@@ -40,9 +39,6 @@ struct Findings {
 // no remnants. A stored run's child (of a supervisor that was replaced in place) that has ended is reaped.
 // Error: /proc cannot be read, so nobody can say what is running.
 Result<Findings> find_runs(const std::vector<RunRecord>& stored, const std::string& scope);
-
-// All processes with a tag of these runs. Error: the same.
-Result<std::vector<Remnant>> find_tagged(const std::unordered_set<RunNumber>& runs, const std::string& scope);
 
 // SIGKILL, and waits until they have ended, at most so long.
 void end_remnants(const std::vector<Remnant>& remnants, Duration patience);

@@ -25,6 +25,9 @@ namespace pmctl {
 
 namespace {
 
+// After them only the kernel can be what holds it, and the end of any child is the next occasion.
+constexpr int most_looks_at_leaving = 20;
+
 ExitStatus to_status(const siginfo_t& info) {
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Code, info.si_status};
     return {ExitStatus::Kind::Signal, info.si_status};
@@ -223,6 +226,7 @@ void ProcessTable::end_cgroup(std::unique_ptr<RunCgroup> cgroup) {
     cgroup->kill();
     if (cgroup->remove()) return;
     leaving_.push_back(std::move(cgroup));
+    looks_at_leaving_ = 0;
     ask_for_sweep();
 }
 
@@ -255,7 +259,10 @@ void ProcessTable::sweep() {
         if (entries_.find(pid) == entries_.end()) meet_orphan(pid);
     }
     std::erase_if(leaving_, [](const auto& group) { return group->remove(); });
-    if (strays_.kill()) ask_for_sweep();
+    // The end of a foreign process makes no SIGCHLD.
+    looks_at_leaving_ = leaving_.empty() ? 0 : looks_at_leaving_ + 1;
+    const bool again = !leaving_.empty() && looks_at_leaving_ <= most_looks_at_leaving;
+    if (strays_.kill() || again) ask_for_sweep();
 }
 
 bool ProcessTable::has_ended_orphans() const {

@@ -114,6 +114,7 @@ class ProcessTable {
     std::unordered_map<pid_t, RunNumber> orphans_;  // alive, with the run that they are of; 0: of nobody's
     std::unordered_map<RunNumber, std::unique_ptr<RunCgroup>> cgroups_;
     std::vector<std::unique_ptr<RunCgroup>> leaving_;  // cgroups that were not empty yet
+    int looks_at_leaving_ = 0;                         // in a row
 };
 
 }  // namespace pmctl

@@ -20,17 +20,16 @@ class Strays {
     void add(RunNumber run);
     bool empty() const { return runs_.empty(); }
     // One look at all processes, and a KILL to each of them. True: there is to be another look, a little
-    // later. One that is just executing a program is not seen, so the second look that finds none is the
-    // last.
+    // later.
     bool kill();
-    // Looks until then, or `until`.
+    // Looks until there are none, or `until`.
     void end(TimePoint until);
 
   private:
     std::string scope_;
     std::unordered_set<RunNumber> runs_;
     std::unordered_set<int> killed_;  // by the looks so far
-    int quiet_looks_ = 0;             // one after the other
+    int looks_ = 0;                   // that found no new ones, one after the other
 };
 
 }  // namespace pmctl

@@ -70,9 +70,12 @@ bool lives(pid_t pid) {
 TEST_CASE("the end of an adopted run is told, with its exit status") {
     for (const Reaping reaping : {Reaping::AtOnce, Reaping::WhenTold}) {
         World world(reaping);
-        world.start(1, "exit 7");
-        world.start(2, "kill -SEGV $$");
-        world.start(3, "exit 0");
+        std::array<Told, 3> gates;
+        world.start(1, "read go < " + gates[0].path + "; exit 7");
+        world.start(2, "read go < " + gates[1].path + "; kill -SEGV $$");
+        world.start(3, "read go < " + gates[2].path + "; exit 0");
+        CHECK(world.table->live() == 3);
+        for (const Told& gate : gates) gate.say("go");
         for (const RunNumber run : {1, 2, 3}) REQUIRE(world.until_ended(run));
         CHECK(world.ended[1] == ExitStatus{ExitStatus::Kind::Code, 7});
         CHECK(world.ended[2] == ExitStatus{ExitStatus::Kind::Signal, SIGSEGV});
@@ -116,7 +119,10 @@ TEST_CASE("an adopted run leaves nothing behind: neither its group nor who left 
     const pid_t leader = world.start(1, daemon + member + "wait");
     const pid_t first = world.told.pid();
     const pid_t second = world.told.pid();
-    world.start(2, "exit 0");
+    // Another run's end has all processes looked at.
+    const Told gate;
+    world.start(2, "read go < " + gate.path);
+    gate.say("go");
     CHECK(world.until_ended(2));
     CHECK(lives(first));
     CHECK(lives(second));

@@ -94,7 +94,7 @@ inline std::string own_scope() {
     return "/test/" + std::to_string(::getpid());
 }
 
-// A FIFO-like line from processes that the test did not start: `path` is for their scripts to write to.
+// A FIFO, for lines from processes that the test did not start: `path` is for their scripts to write to.
 class Told {
   public:
     Told() : path(folder_.path + "/told") {
@@ -118,6 +118,11 @@ class Told {
         }
     }
     pid_t pid() { return std::stoi(line()); }
+    // One line for a script that reads it.
+    void say(const std::string& text) const {
+        const std::string whole = text + "\n";
+        REQUIRE(::write(fd_, whole.data(), whole.size()) == static_cast<ssize_t>(whole.size()));
+    }
 
   private:
     TempFolder folder_;

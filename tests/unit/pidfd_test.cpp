@@ -39,12 +39,12 @@ TEST_CASE("a process that another one reaps tells how it ended") {
     Told told;
     const std::string wait = "read go < " + told.path;
     const Process code{others.start(1, wait + "; exit 7")};
-    const Process signalled{others.start(2, "sleep 1000")};
+    const Process signalled{others.start(2, "exec sleep 1000")};
     CHECK_FALSE(is_child(code.pidfd.get()));
     CHECK_FALSE(has_ended(code.pidfd.get()));
     CHECK(code.report().kind == EndReport::Kind::NotYet);
 
-    REQUIRE(::write(Descriptor(::open(told.path.c_str(), O_WRONLY)).get(), "go\n", 3) == 3);
+    told.say("go");
     REQUIRE(signal_process(signalled.pidfd.get(), SIGUSR1));
     REQUIRE(has_ended(code.pidfd.get(), cap));
     REQUIRE(has_ended(signalled.pidfd.get(), cap));
