@@ -19,6 +19,15 @@ Result<RealEffects::Inherited> RealEffects::find_runs(const std::vector<RunRecor
     auto found = pmctl::find_runs(stored, state_dir_);
     if (!found) return tl::unexpected(found.error());
     Inherited inherited;
+    // What waits in a FIFO is lost when the last process that holds it ends. That there is none to be had is
+    // told by those who need it.
+    for (const Remnant& each : found->remnants) {
+        if (each.run != 0 && !each.log_name.empty()) (void)logs_->adopt(each.log_name, {}, each.pid);
+    }
+    for (const auto& [run, pidfd] : found->runs) {
+        const std::string& name = run.record.log_name;
+        if (pidfd && !name.empty()) (void)logs_->adopt(name, {}, run.record.pid);
+    }
     end_remnants(found->remnants, patience);
     for (const Remnant& each : found->remnants) {
         const char* what = each.run == 0 ? "a check" : "a run that has ended";
@@ -74,6 +83,7 @@ Result<void> RealEffects::adopt(RunNumber run) {
 }
 
 void RealEffects::adopt_logs(const std::string& log_name, pid_t pid) {
+    if (log_name.empty()) return;  // neither its record nor its tag has it
     const auto opened = logs_->adopt(log_name, log_settings_[log_name], pid);
     if (opened) {
         if (waiting_logs_.erase(log_name) > 0) trouble(log_name, "log", "its log can be written again");
