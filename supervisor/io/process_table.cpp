@@ -160,9 +160,9 @@ void ProcessTable::on_end(pid_t pid) {
     if (found == entries_.end()) return;
     if (found->second.is_foreign) {
         loop_.unwatch(found->second.pidfd);
-        Entry entry = std::move(found->second);
+        const Entry entry = std::move(found->second);
         entries_.erase(found);
-        return on_foreign_end(pid, std::move(entry));
+        return on_foreign_end(pid, entry);
     }
     // As long as the leader is not reaped, its number, which is its group's too, belongs to nobody else; once
     // it is, only members that are left hold it. So the group goes first.
@@ -186,7 +186,7 @@ void ProcessTable::on_end(pid_t pid) {
 }
 
 // Its number may be another one's already: only its descriptor is to be used.
-void ProcessTable::on_foreign_end(pid_t pid, Entry entry) {
+void ProcessTable::on_foreign_end(pid_t pid, const Entry& entry) {
     signal_group(entry.pidfd, pid, SIGKILL);
     by_run_.erase(entry.run);
     late_ends_.ask({entry.run, pid, Descriptor(entry.pidfd), entry.start_ticks});

@@ -94,7 +94,7 @@ class ProcessTable {
     Result<void> watch(Child child, Entry entry);
     Result<void> watch_or_kill(Child child, Entry entry);
     void on_end(pid_t pid);
-    void on_foreign_end(pid_t pid, Entry entry);
+    void on_foreign_end(pid_t pid, const Entry& entry);
     void ask_for_sweep();
     void sweep();
     void meet_orphan(pid_t pid);
