@@ -31,6 +31,9 @@ struct SpawnRequest {
     std::uint32_t umask = 0022;
     LimitSettings limits;
     std::uint16_t listen_port = 0;  // not 0: hand over a listening socket for it (LISTEN_FDS)
+    // Told to the process' environment (PMCTL_RUN) and to the store, for the next supervisor:
+    std::uint16_t port = 0;
+    std::string fingerprint;  // spec_fingerprint
 };
 
 // A step of a start that failed: "chdir '/srv/shop': No such file or directory".
@@ -82,7 +85,10 @@ struct Event {
     bool operator==(const Event&) const = default;
 };
 
-// What the store keeps of a run, so that a later supervisor can find its process.
+// What a run is to its replica.
+enum class RunRole { Current, Candidate, Outgoing };
+
+// What the store keeps of a run, so that a later supervisor can find its process and go on with it.
 struct RunRecord {
     RunNumber run = 0;
     std::string instance;
@@ -90,6 +96,37 @@ struct RunRecord {
     int pid = 0;
     std::uint16_t port = 0;
     WallTime started_at{};
+
+    // What the process was started from (spec_fingerprint), and what has become of it: Kind::RunChanged.
+    std::string fingerprint;
+    RunRole role = RunRole::Current;
+    std::uint64_t restarts = 0;
+    std::uint32_t failures = 0;
+    bool was_healthy = false;
+
+    // Effects fills these in where they are empty: who starts a process knows them.
+    std::string log_name;
+    std::uint64_t start_ticks = 0;  // clock ticks since boot, proc_pid_stat(5) field 22; 0: not known
+    std::string boot_id;            // /proc/sys/kernel/random/boot_id
+    bool listening = false;         // it was given a listening socket for `port`
+    std::string cgroup;             // its folder; "": it has none of its own
+
+    bool operator==(const RunRecord&) const = default;
+};
+
+// What became of a run that an earlier supervisor left.
+struct FoundRun {
+    enum class State {
+        Alive,    // it goes on, and can be adopted; or it ended this very moment, which is told once it is
+        Ended,    // also where its number is a stranger's now
+        Unclear,  // it may be alive, and cannot be reached: it is never signalled
+    };
+    State state = State::Ended;
+    bool is_stored = true;  // else its tag alone told of it: instance and replica are not known, log_name is
+    RunRecord record;
+    Duration age{};     // Alive: since its start, by the kernel's clock
+    ExitStatus status;  // Ended: Unknown where the kernel does not tell
+    std::string note;   // why it is Unclear, or known to have ended; "" usually
 };
 
 // One write to the store. Writes are kept in order.
@@ -100,6 +137,7 @@ struct StoreWrite {
         SetScale,        // intention.instance, number: replicas
         ClearScales,     //
         RunStarted,      // run
+        RunChanged,      // run: role, restarts, failures and was_healthy, where it is stored; the rest stays
         RunEnded,        // run.run
         AppendEvent,     // event
         SetNextRun,      // number: no run below it may be given out again

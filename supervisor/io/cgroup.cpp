@@ -80,6 +80,12 @@ RunCgroup& RunCgroup::operator=(RunCgroup&& other) noexcept {
     return *this;
 }
 
+Result<RunCgroup> RunCgroup::reopen(std::string folder) {
+    const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return fail(fmt::format("open '{}': {}", folder, std::strerror(errno)));
+    return RunCgroup(std::move(folder), fd);
+}
+
 void RunCgroup::kill() const {
     write_at(fd_, "cgroup.kill", "1");
 }
@@ -133,23 +139,26 @@ Result<Cgroups> Cgroups::at(std::string folder) {
     return Cgroups(std::move(folder), enabled);
 }
 
-Result<RunCgroup> Cgroups::make(std::string_view log_name, RunNumber run, const LimitSettings& limits) const {
+std::string Cgroups::folder_of(std::string_view log_name, RunNumber run) const {
     std::string name(log_name);
     std::replace(name.begin(), name.end(), '/', '_');
-    const std::string folder = fmt::format("{}/run-{}-{}", folder_, name, run);
+    return fmt::format("{}/run-{}-{}", folder_, name, run);
+}
+
+Result<RunCgroup> Cgroups::make(std::string_view log_name, RunNumber run, const LimitSettings& limits) const {
+    const std::string folder = folder_of(log_name, run);
     if (::mkdir(folder.c_str(), 0755) != 0 && errno != EEXIST) {
         return fail(fmt::format("mkdir '{}': {}", folder, std::strerror(errno)));
     }
-    RunCgroup group(folder, ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (group.fd() < 0) {
-        const int error = errno;
-        group.remove();
-        return fail(fmt::format("open '{}': {}", folder, std::strerror(error)));
+    auto group = RunCgroup::reopen(folder);
+    if (!group) {
+        ::rmdir(folder.c_str());
+        return group;
     }
     const auto set = [&](bool wanted, bool available, std::string_view key, const char* file,
                          const std::string& value) -> Result<void> {
         if (!wanted) return {};
-        const int error = available ? write_at(group.fd(), file, value) : ENOTSUP;
+        const int error = available ? write_at(group->fd(), file, value) : ENOTSUP;
         if (error == 0) return {};
         return fail(fmt::format("limit {}: {} '{}': {}", key, file, value,
                                 available ? std::strerror(error) : "the controller is not delegated"));
@@ -160,7 +169,7 @@ Result<RunCgroup> Cgroups::make(std::string_view log_name, RunNumber run, const 
     if (done)
         done = set(limits.tasks != 0, controllers_.pids, "tasks", "pids.max", std::to_string(limits.tasks));
     if (!done) {
-        group.remove();
+        group->remove();
         return tl::unexpected(done.error());
     }
     return group;

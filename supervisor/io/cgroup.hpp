@@ -21,6 +21,9 @@ class RunCgroup {
     RunCgroup(RunCgroup&& other) noexcept;
     RunCgroup& operator=(RunCgroup&& other) noexcept;
 
+    // One that is there already, of an earlier supervisor.
+    static Result<RunCgroup> reopen(std::string folder);
+
     int fd() const { return fd_; }
     const std::string& folder() const { return folder_; }
     // SIGKILL to every process in it (cgroup.kill, Linux 5.14), however it was started.
@@ -57,6 +60,8 @@ class Cgroups {
 
     // Makes "run-<log_name>-<run>" with these limits. Error: which limit could not be set.
     Result<RunCgroup> make(std::string_view log_name, RunNumber run, const LimitSettings& limits) const;
+    // Its folder, whether it is there or not.
+    std::string folder_of(std::string_view log_name, RunNumber run) const;
 
   private:
     Cgroups(std::string folder, CgroupControllers controllers)

@@ -1,62 +1,54 @@
 #include "supervisor/io/leftovers.hpp"
 
-#include <poll.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <fmt/format.h>
+#include <signal.h>
 
-#include <csignal>
-#include <fstream>
-#include <iterator>
+#include <unordered_set>
 
-#include "supervisor/io/run_tag.hpp"
+#include "supervisor/io/adoption.hpp"
+#include "supervisor/io/loop.hpp"
+#include "supervisor/io/pidfd.hpp"
+#include "supervisor/io/strays.hpp"
 
 namespace pmctl {
 
 namespace {
 
-constexpr int grace_ms = 2000;  // between TERM and KILL, and again for the KILL
-
-bool is_of_run(int pid, const std::string& scope, RunNumber run) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/environ", std::ios::binary);
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
-    return tagged_run(scope, text) == run;
-}
-
-struct Leftover {
-    int pidfd = -1;
-    RunRecord record;
-};
-
-bool ended(const Leftover& process, int wait_ms) {
-    pollfd each{process.pidfd, POLLIN, 0};
-    return ::poll(&each, 1, wait_ms) > 0;
-}
+constexpr Duration grace = std::chrono::seconds(2);  // between TERM and KILL, and again for the KILL
 
 }  // namespace
 
 std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const std::string& scope) {
-    std::vector<Leftover> found;
-    for (const RunRecord& record : runs) {
-        if (record.pid <= 1) continue;
-        // The handle first, then the look: what was looked at is then what is signalled.
-        const int pidfd = static_cast<int>(::syscall(SYS_pidfd_open, record.pid, 0));
-        if (pidfd < 0) continue;
-        if (!is_of_run(record.pid, scope, record.run)) {
-            ::close(pidfd);
-            continue;
-        }
-        ::kill(-record.pid, SIGTERM);
-        found.push_back({pidfd, record});
+    const auto looked = find_runs(runs, scope);
+    if (!looked) return {looked.error().message + ": processes of an earlier supervisor are not found"};
+    const Findings& found = *looked;
+    std::unordered_set<RunNumber> ending;
+    for (const auto& [run, pidfd] : found.runs) {
+        if (run.state != FoundRun::State::Unclear) ending.insert(run.record.run);
+        if (pidfd) signal_group(pidfd.get(), run.record.pid, SIGTERM);
     }
+    end_remnants(found.remnants, grace);
+
     std::vector<std::string> told;
-    for (const Leftover& each : found) {
-        const bool obeyed = ended(each, grace_ms);
-        ::kill(-each.record.pid, SIGKILL);  // what is left of its group, or all of it
-        if (!obeyed) ended(each, grace_ms);
-        ::close(each.pidfd);
-        told.push_back("'" + each.record.instance + "': pid " + std::to_string(each.record.pid) +
-                       ", left by an earlier supervisor, was ended" + (obeyed ? "" : " by SIGKILL"));
+    TimePoint until = Loop::now().steady + grace;
+    for (const auto& [run, pidfd] : found.runs) {
+        const RunRecord& record = run.record;
+        const std::string& name = record.instance.empty() ? record.log_name : record.instance;
+        if (run.state == FoundRun::State::Unclear) told.push_back(fmt::format("'{}': {}", name, run.note));
+        if (!pidfd) continue;
+        const bool obeyed = has_ended(pidfd.get(), until - Loop::now().steady);
+        signal_group(pidfd.get(), record.pid, SIGKILL);  // what is left of its group, or all of it
+        told.push_back(fmt::format("'{}': pid {}, left by an earlier supervisor, was ended{}", name,
+                                   record.pid, obeyed ? "" : " by SIGKILL"));
     }
+    until = Loop::now().steady + grace;
+    for (const auto& [run, pidfd] : found.runs) {
+        if (pidfd) has_ended(pidfd.get(), until - Loop::now().steady);
+    }
+    // Those that left the group.
+    Strays strays(scope);
+    for (const RunNumber run : ending) strays.add(run);
+    strays.end(until);
     return told;
 }
 

@@ -9,9 +9,9 @@
 
 namespace pmctl {
 
-// Ends those of `runs` that are still there, whole groups, and waits for it. Only a process that carries its
-// run's tag (run_tag.hpp) is touched: a number that was given to a stranger meanwhile is not. Returns a line
-// for each, for the log.
+// Ends those of `runs` that are still there, those that their tags alone tell of (run_tag.hpp), and all that
+// they started; waits for it. Which processes these are is adoption.hpp's: no stranger is touched. Returns a
+// line for each, for the log.
 std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const std::string& scope);
 
 }  // namespace pmctl

@@ -7,7 +7,14 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "supervisor/io/pidfd.hpp"
 
 namespace pmctl {
 
@@ -40,6 +47,33 @@ int listen_on(int family, std::uint16_t port, int backlog) {
     return -1;
 }
 
+bool listens_on(int fd, std::uint16_t port) {
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0) return false;
+    sockaddr_storage address{};
+    size = sizeof address;
+    if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) return false;
+    if (address.ss_family == AF_INET)
+        return ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port) == port;
+    if (address.ss_family == AF_INET6)
+        return ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port) == port;
+    return false;
+}
+
+// Where sd_listen_fds(3) has it first, since programs seldom move it.
+std::vector<int> descriptors_of(pid_t pid) {
+    constexpr int first = 3;
+    std::vector<int> numbers = {first};
+    std::error_code error;
+    std::filesystem::directory_iterator folder(fmt::format("/proc/{}/fd", pid), error);
+    for (; !error && folder != std::filesystem::directory_iterator(); folder.increment(error)) {
+        const int fd = std::atoi(folder->path().filename().c_str());
+        if (fd != first) numbers.push_back(fd);
+    }
+    return numbers;
+}
+
 }  // namespace
 
 int listen_everywhere(std::uint16_t port, int backlog) {
@@ -66,6 +100,26 @@ void Listeners::close(std::uint16_t port) {
     if (found == sockets_.end()) return;
     ::close(found->second);
     sockets_.erase(found);
+}
+
+Result<void> Listeners::adopt(std::uint16_t port, int pidfd, pid_t pid) {
+    if (sockets_.contains(port)) return {};
+    std::string refused;
+    for (const int number : descriptors_of(pid)) {
+        auto got = descriptor_of(pidfd, number);
+        if (!got && got.error().kind == ErrorKind::NotFound) continue;
+        if (!got) {
+            refused = got.error().message;
+            break;
+        }
+        if (!listens_on(got->get(), port)) continue;
+        sockets_[port] = got->release();
+        return {};
+    }
+    if (refused.empty() && open(port)) return {};
+    if (refused.empty()) refused = "it has none, and nobody else can bind the port";
+    return fail(
+        fmt::format("the listening socket of port {} cannot be had from pid {}: {}", port, pid, refused));
 }
 
 }  // namespace pmctl

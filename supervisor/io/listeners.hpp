@@ -2,6 +2,8 @@
 // handed to, so that no connection is refused in between. Handing over is spawn's.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <unordered_map>
 
@@ -24,6 +26,10 @@ class Listeners {
     // 80: Permission denied".
     Result<int> open(std::uint16_t port);
     void close(std::uint16_t port);
+    // Takes the socket that an earlier supervisor gave to this process, which lives and so keeps it open: to
+    // bind another one is not possible. Where the process has closed it a new one is opened. Error: "the
+    // listening socket of port 80 cannot be had from pid 42: Operation not permitted".
+    Result<void> adopt(std::uint16_t port, int pidfd, pid_t pid);
 
   private:
     std::unordered_map<std::uint16_t, int> sockets_;

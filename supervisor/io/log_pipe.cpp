@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <utility>
 
@@ -53,6 +55,19 @@ Result<LogPipe> LogPipe::open(std::string path, LogStream stream) {
     // A program of another user may open /dev/stdout by its name, and that asks the FIFO's own mode.
     if ((status.st_mode & 0777) != fifo_mode) ::fchmod(fd, fifo_mode);
     return LogPipe(std::move(path), stream, fd, is_new);
+}
+
+Result<LogPipe> LogPipe::open_of(std::string path, LogStream stream, pid_t writer) {
+    const std::string own =
+        "/proc/" + std::to_string(writer) + "/fd/" + (stream == LogStream::Out ? "1" : "2");
+    std::array<char, PATH_MAX> target{};
+    const ssize_t size = ::readlink(own.c_str(), target.data(), target.size());
+    const std::string_view held(target.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0)));
+    // As proc_pid_fd(5) shows what has no name any longer.
+    if (held != path + " (deleted)") return open(std::move(path), stream);
+    const int fd = ::open(own.c_str(), O_RDWR | O_CLOEXEC);
+    if (fd < 0) return failed("open", own);
+    return LogPipe(std::move(path), stream, fd, false);
 }
 
 LogPipe::LogPipe(LogPipe&& other) noexcept

@@ -7,6 +7,8 @@
 // of the FIFO only then. A kill between the two repeats some lines and loses none; log_seam.hpp tells which.
 #pragma once
 
+#include <sys/types.h>
+
 #include <memory>
 #include <string>
 #include <string_view>
@@ -46,6 +48,9 @@ class LogPipe {
   public:
     // Makes the FIFO (0600) where there is none. Error: Failed with the step and the path.
     static Result<LogPipe> open(std::string path, LogStream stream);
+    // The same for a process that an earlier supervisor gave it to. Where the FIFO itself was removed since,
+    // as the folder of a service that is stopped is, the one that the process holds goes on without a name.
+    static Result<LogPipe> open_of(std::string path, LogStream stream, pid_t writer);
     ~LogPipe();
     LogPipe(LogPipe&& other) noexcept;
     LogPipe& operator=(LogPipe&&) = delete;

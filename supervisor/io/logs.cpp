@@ -107,11 +107,16 @@ Result<void> Logs::mend_seam(Entry& entry) {
     return {};
 }
 
-Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSettings& settings) {
+Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSettings& settings, pid_t writer) {
     if (const auto known = entries_.find(log_name); known != entries_.end()) return known->second.get();
-    auto out = LogPipe::open(fifo_folder_ + "/" + log_name + ".out", LogStream::Out);
+    const auto open = [&](const char* suffix, LogStream stream) {
+        std::string path = fifo_folder_ + "/" + log_name + suffix;
+        return writer == 0 ? LogPipe::open(std::move(path), stream)
+                           : LogPipe::open_of(std::move(path), stream, writer);
+    };
+    auto out = open(".out", LogStream::Out);
     if (!out) return tl::unexpected(out.error());
-    auto err = LogPipe::open(fifo_folder_ + "/" + log_name + ".err", LogStream::Err);
+    auto err = open(".err", LogStream::Err);
     if (!err) return tl::unexpected(err.error());
     auto entry = std::make_unique<Entry>(*this, log_name, std::move(*out), std::move(*err), settings);
     if (auto mended = mend_seam(*entry); !mended) return tl::unexpected(mended.error());
@@ -120,13 +125,19 @@ Result<Logs::Entry*> Logs::entry_for(const std::string& log_name, const LogSetti
 }
 
 Result<Logs::ChildEnds> Logs::open_for(const std::string& log_name, const LogSettings& settings) {
-    auto entry = entry_for(log_name, settings);
+    auto entry = entry_for(log_name, settings, 0);
     if (!entry) return tl::unexpected(entry.error());
     const auto out = (*entry)->out.child_end();
     if (!out) return tl::unexpected(out.error());
     const auto err = (*entry)->err.child_end();
     if (!err) return tl::unexpected(err.error());
     return ChildEnds{*out, *err};
+}
+
+Result<void> Logs::adopt(const std::string& log_name, const LogSettings& settings, pid_t writer) {
+    auto entry = entry_for(log_name, settings, writer);
+    if (!entry) return tl::unexpected(entry.error());
+    return {};
 }
 
 void Logs::set(const std::string& log_name, const LogSettings& settings) {

@@ -42,6 +42,8 @@ class Logs {
     // The FIFOs are made the first time, and serve all runs of this name. What an earlier supervisor left in
     // them is the first to be logged.
     Result<ChildEnds> open_for(const std::string& log_name, const LogSettings& settings);
+    // The same for a process of an earlier supervisor, which holds them, under their names or without.
+    Result<void> adopt(const std::string& log_name, const LogSettings& settings, pid_t writer);
     void set(const std::string& log_name, const LogSettings& settings);
     // What is in the FIFOs now goes into the file: a run has ended, its last lines come before that is told.
     void drain(const std::string& log_name);
@@ -61,7 +63,8 @@ class Logs {
     struct Entry;
 
     Logs(Loop& loop, std::string fifo_folder, std::string log_folder, Hooks hooks);
-    Result<Entry*> entry_for(const std::string& log_name, const LogSettings& settings);
+    // `writer`: 0, or one that holds the FIFOs.
+    Result<Entry*> entry_for(const std::string& log_name, const LogSettings& settings, pid_t writer);
     Result<void> mend_seam(Entry& entry);
     Result<void> watch(Entry& entry);
     void pump(Entry& entry, LogPipe& pipe, std::size_t budget);

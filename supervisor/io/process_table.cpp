@@ -1,6 +1,5 @@
 #include "supervisor/io/process_table.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,28 +17,20 @@
 #include <cstring>
 #include <utility>
 
+#include "supervisor/io/pidfd.hpp"
+#include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/run_tag.hpp"
 
 namespace pmctl {
 
 namespace {
 
+// After them only the kernel can be what holds it, and the end of any child is the next occasion.
+constexpr int most_looks_at_leaving = 20;
+
 ExitStatus to_status(const siginfo_t& info) {
     if (info.si_code == CLD_EXITED) return {ExitStatus::Kind::Code, info.si_status};
     return {ExitStatus::Kind::Signal, info.si_status};
-}
-
-// Files of /proc have no size: read until there is no more.
-std::string read_proc(const std::string& path) {
-    std::string text;
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return text;
-    std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
-    for (ssize_t got = 0; (got = ::read(fd, buffer.data(), buffer.size())) > 0;) {
-        text.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-    ::close(fd);
-    return text;
 }
 
 // The children of the first thread, which orphans are given to (find_new_reaper in the kernel).
@@ -66,7 +57,11 @@ Result<std::unique_ptr<ProcessTable>> ProcessTable::make(Loop& loop, std::string
 }
 
 ProcessTable::ProcessTable(Loop& loop, std::string scope, RunEnded run_ended)
-    : loop_(loop), scope_(std::move(scope)), run_ended_(std::move(run_ended)) {}
+    : loop_(loop),
+      scope_(std::move(scope)),
+      run_ended_(std::move(run_ended)),
+      late_ends_(loop, run_ended_),
+      strays_(scope_) {}
 
 ProcessTable::~ProcessTable() {
     for (auto& [pid, entry] : entries_) {
@@ -113,7 +108,7 @@ Result<void> ProcessTable::prepare() {
 }
 
 Result<void> ProcessTable::add(RunNumber run, Child child, std::unique_ptr<RunCgroup> cgroup) {
-    auto watched = watch(child, run, nullptr);
+    auto watched = watch_or_kill(child, {.run = run});
     if (cgroup) {
         if (watched)
             cgroups_[run] = std::move(cgroup);
@@ -125,25 +120,50 @@ Result<void> ProcessTable::add(RunNumber run, Child child, std::unique_ptr<RunCg
 }
 
 Result<void> ProcessTable::add_other(Child child, Ended ended) {
-    return watch(child, 0, std::move(ended));
+    return watch_or_kill(child, {.ended = std::move(ended)});
 }
 
-Result<void> ProcessTable::watch(Child child, RunNumber run, Ended ended) {
+Result<void> ProcessTable::adopt(RunNumber run, Child leader, std::uint64_t start_ticks,
+                                 std::unique_ptr<RunCgroup> cgroup) {
+    const bool is_foreign = !is_child(leader.pidfd);
+    auto watched = watch(leader, {.run = run, .is_foreign = is_foreign, .start_ticks = start_ticks});
+    if (!watched) return watched;
+    by_run_[run] = leader.pid;
+    if (is_foreign) foreign_.insert(run);
+    if (cgroup) cgroups_[run] = std::move(cgroup);
+    return {};
+}
+
+Result<void> ProcessTable::watch(Child child, Entry entry) {
+    // A foreign process that is reaped, and not seen to have ended yet, may have had the same number.
+    if (entries_.contains(child.pid)) on_end(child.pid);
     auto watched = loop_.watch(child.pidfd, EPOLLIN, [this, pid = child.pid](std::uint32_t) { on_end(pid); });
+    if (!watched) return watched;
+    entry.pidfd = child.pidfd;
+    entries_[child.pid] = std::move(entry);
+    return {};
+}
+
+Result<void> ProcessTable::watch_or_kill(Child child, Entry entry) {
+    auto watched = watch(child, std::move(entry));
     if (!watched) {
         ::kill(-child.pid, SIGKILL);
         siginfo_t ignored{};
         ::waitid(P_PIDFD, static_cast<id_t>(child.pidfd), &ignored, WEXITED | __WALL);
         ::close(child.pidfd);
-        return watched;
     }
-    entries_[child.pid] = {child.pidfd, run, std::move(ended)};
-    return {};
+    return watched;
 }
 
 void ProcessTable::on_end(pid_t pid) {
     const auto found = entries_.find(pid);
     if (found == entries_.end()) return;
+    if (found->second.is_foreign) {
+        loop_.unwatch(found->second.pidfd);
+        const Entry entry = std::move(found->second);
+        entries_.erase(found);
+        return on_foreign_end(pid, entry);
+    }
     // As long as the leader is not reaped, its number, which is its group's too, belongs to nobody else; once
     // it is, only members that are left hold it. So the group goes first.
     ::kill(-pid, SIGKILL);
@@ -165,11 +185,27 @@ void ProcessTable::on_end(pid_t pid) {
     }
 }
 
+// Its number may be another one's already: only its descriptor is to be used.
+void ProcessTable::on_foreign_end(pid_t pid, const Entry& entry) {
+    signal_group(entry.pidfd, pid, SIGKILL);
+    by_run_.erase(entry.run);
+    late_ends_.ask({entry.run, pid, Descriptor(entry.pidfd), entry.start_ticks});
+}
+
 void ProcessTable::signal(RunNumber run, int signal_number) {
     const auto found = by_run_.find(run);
     if (found == by_run_.end()) return;
-    ::kill(-found->second, signal_number);
+    const Entry& entry = entries_.at(found->second);
+    if (entry.is_foreign) {
+        signal_group(entry.pidfd, found->second, signal_number);
+    } else {
+        ::kill(-found->second, signal_number);
+    }
     if (signal_number != SIGKILL) return;
+    if (entry.is_foreign) {
+        strays_.add(run);
+        ask_for_sweep();
+    }
     if (const auto group = cgroups_.find(run); group != cgroups_.end()) group->second->kill();
     for (const auto& [pid, of] : orphans_) {
         if (of == run) ::kill(pid, SIGKILL);  // our child, not reaped: the number is its own
@@ -178,11 +214,30 @@ void ProcessTable::signal(RunNumber run, int signal_number) {
 
 void ProcessTable::clean_up(RunNumber run) {
     if (const auto group = cgroups_.find(run); group != cgroups_.end()) {
-        group->second->kill();
-        if (!group->second->remove()) leaving_.push_back(std::move(group->second));
+        end_cgroup(std::move(group->second));
         cgroups_.erase(group);
     }
+    if (foreign_.erase(run) > 0) strays_.add(run);
     ask_for_sweep();
+}
+
+void ProcessTable::end_cgroup(std::unique_ptr<RunCgroup> cgroup) {
+    if (!cgroup) return;
+    cgroup->kill();
+    if (cgroup->remove()) return;
+    leaving_.push_back(std::move(cgroup));
+    looks_at_leaving_ = 0;
+    ask_for_sweep();
+}
+
+void ProcessTable::end_strays(RunNumber run) {
+    strays_.add(run);
+    ask_for_sweep();
+}
+
+std::string ProcessTable::cgroup_of(RunNumber run) const {
+    const auto group = cgroups_.find(run);
+    return group == cgroups_.end() ? "" : group->second->folder();
 }
 
 bool ProcessTable::ran_out_of_memory(RunNumber run) const {
@@ -204,6 +259,10 @@ void ProcessTable::sweep() {
         if (entries_.find(pid) == entries_.end()) meet_orphan(pid);
     }
     std::erase_if(leaving_, [](const auto& group) { return group->remove(); });
+    // The end of a foreign process makes no SIGCHLD.
+    looks_at_leaving_ = leaving_.empty() ? 0 : looks_at_leaving_ + 1;
+    const bool again = !leaving_.empty() && looks_at_leaving_ <= most_looks_at_leaving;
+    if (strays_.kill() || again) ask_for_sweep();
 }
 
 bool ProcessTable::has_ended_orphans() const {
@@ -214,6 +273,7 @@ bool ProcessTable::has_ended_orphans() const {
 
 void ProcessTable::end_orphans(Duration patience) {
     const TimePoint until = Loop::now().steady + patience;
+    strays_.end(until);
     sweep();
     while (has_ended_orphans() || !leaving_.empty()) {
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Loop::now().steady).count();
@@ -235,8 +295,8 @@ void ProcessTable::meet_orphan(pid_t pid) {
     }
     auto known = orphans_.find(pid);
     if (known == orphans_.end()) {
-        const auto run = tagged_run(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
-        known = orphans_.emplace(pid, run.value_or(0)).first;
+        const auto tag = read_run_tag(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
+        known = orphans_.emplace(pid, tag ? tag->run : 0).first;
     }
     // Its end sends SIGCHLD, and asks for the sweep that reaps it and finds what it leaves.
     if (known->second != 0 && by_run_.find(known->second) == by_run_.end()) ::kill(pid, SIGKILL);

@@ -31,6 +31,7 @@ RealEffects::RealEffects(Loop& loop, const Config& config, Surroundings surround
       config_path_(config.path),
       state_dir_(config.supervisor.state_dir),
       surroundings_(std::move(surroundings)),
+      log_retry_(loop, [this] { adopt_waiting_logs(); }),
       random_(std::random_device{}()) {}
 
 Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config& config,
@@ -157,7 +158,7 @@ std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& re
         } else if (auto added = processes_->add(request.run, *child, std::move(cgroups[job])); !added) {
             outcome = lack(added.error());
         } else {
-            log_names_[request.run] = request.log_name;
+            live_[request.run] = {request.log_name, request.fingerprint, request.listen_port != 0, 0};
             outcome = child->pid;
         }
     }
@@ -166,9 +167,9 @@ std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& re
 
 void RealEffects::ended(RunNumber run, const ExitStatus& status) {
     // Its last lines come before its end is told.
-    if (const auto name = log_names_.find(run); name != log_names_.end()) {
-        logs_->drain(name->second);
-        log_names_.erase(name);
+    if (const auto ended = live_.find(run); ended != live_.end()) {
+        logs_->drain(ended->second.log_name);
+        live_.erase(ended);
     }
     const std::string note =
         processes_->ran_out_of_memory(run) ? "out of memory: limits.memory was reached" : "";
@@ -218,6 +219,7 @@ void RealEffects::set_log_settings(const std::string& log_name, const LogSetting
 }
 
 void RealEffects::close_logs(const std::string& log_name) {
+    waiting_logs_.erase(log_name);
     log_settings_.erase(log_name);
     logs_->close(log_name);
 }
@@ -252,7 +254,23 @@ void RealEffects::publish(std::uint64_t) {
     });
 }
 
+// Its process has not been reaped before its end is reported, so the number is still its own.
+void RealEffects::complete(RunRecord& run) const {
+    const auto known = live_.find(run.run);
+    if (known == live_.end()) return;
+    const LiveRun& live = known->second;
+    if (run.log_name.empty()) run.log_name = live.log_name;
+    if (run.fingerprint.empty()) run.fingerprint = live.fingerprint;
+    run.listening = live.listening;
+    if (run.boot_id.empty()) run.boot_id = boot_id_;
+    if (run.cgroup.empty()) run.cgroup = processes_->cgroup_of(run.run);
+    if (run.start_ticks == 0) run.start_ticks = live.start_ticks;
+    if (run.start_ticks != 0) return;
+    if (const auto stat = read_proc_stat(run.pid)) run.start_ticks = stat->start_ticks;
+}
+
 void RealEffects::store(StoreWrite write) {
+    if (write.kind == StoreWrite::Kind::RunStarted) complete(write.run);
     if (store_->queue(std::move(write))) loop_.later([this] { store_->wake(); });
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -11,6 +12,7 @@
 
 #include "supervisor/effects.hpp"
 #include "supervisor/io/admin_client.hpp"
+#include "supervisor/io/adoption.hpp"
 #include "supervisor/io/cgroup.hpp"
 #include "supervisor/io/config_files.hpp"
 #include "supervisor/io/exec_check.hpp"
@@ -19,9 +21,11 @@
 #include "supervisor/io/logs.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/probes.hpp"
+#include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/process_table.hpp"
 #include "supervisor/io/spawn_crew.hpp"
 #include "supervisor/io/state_store.hpp"
+#include "supervisor/io/timer.hpp"
 
 namespace pmctl {
 
@@ -40,6 +44,21 @@ class RealEffects final : public Effects {
     static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config,
                                                      Surroundings surroundings, rlimit file_limit);
     void serve(Supervisor& supervisor, Hooks hooks);
+
+    // What an earlier supervisor left, before anything is started: its runs, of which those that are Alive
+    // can be adopted. Processes that are none of theirs any longer are killed, with a line for each in
+    // `killed`. Error: nobody can say what is running, so nothing may be started.
+    struct Inherited {
+        std::vector<FoundRun> runs;
+        std::vector<std::string> killed;
+    };
+    Result<Inherited> find_runs(const std::vector<RunRecord>& stored);
+    // Goes on with one of these as if it had been started here; before the loop's first turn, when the log
+    // settings of its name are set. That its log, cgroup or listening socket is not to be had is told as
+    // trouble, and the run goes on. Error: nothing was changed, it may be asked for again.
+    Result<void> adopt(RunNumber run);
+    // What a run that has ended meanwhile left in its FIFOs goes to its log.
+    Result<void> collect_logs(const std::string& log_name);
 
     // The loop has ended: nothing that a run has started outlives the supervisor.
     void end_orphans();
@@ -88,6 +107,18 @@ class RealEffects final : public Effects {
         std::unique_ptr<RunCgroup> cgroup;
     };
 
+    // What is known of a live run since its start.
+    struct LiveRun {
+        std::string log_name;
+        std::string fingerprint;
+        bool listening = false;
+        std::uint64_t start_ticks = 0;  // of one that was adopted
+    };
+
+    void complete(RunRecord& run) const;
+    std::unique_ptr<RunCgroup> cgroup_of(const RunRecord& record);
+    void adopt_logs(const std::string& log_name, pid_t pid);
+    void adopt_waiting_logs();
     bool has_descriptors_for_run(std::size_t others) const;
     Result<Preparation> prepare(const SpawnRequest& request, std::size_t others);
     void ended(RunNumber run, const ExitStatus& status);
@@ -106,11 +137,15 @@ class RealEffects final : public Effects {
     std::string no_cgroups_;
     Listeners listeners_;
     std::unique_ptr<Logs> logs_;
+    std::map<std::string, pid_t> waiting_logs_;  // of adopted runs, not to be had at the moment
+    Timer log_retry_;
     std::unique_ptr<Probes> probes_;
     std::unique_ptr<ExecChecks> exec_checks_;
     std::function<std::uint64_t()> routes_seen_;
-    std::unique_ptr<AdminClient> admin_;                    // with the first [admin]
-    std::unordered_map<RunNumber, std::string> log_names_;  // of live runs
+    std::unique_ptr<AdminClient> admin_;  // with the first [admin]
+    std::unordered_map<RunNumber, LiveRun> live_;
+    std::unordered_map<RunNumber, Finding> found_;  // alive, and not adopted yet
+    std::string boot_id_ = boot_id();
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::vector<EndedRun> ended_;  // in this turn of the loop
     std::mt19937_64 random_;

@@ -72,6 +72,11 @@ struct Spawner::Prepared {
         kept = std::move(entry);
         env.push_back(kept.data());
     }
+    // Room for any pid, where the child writes its own.
+    char* add_with_pid(const std::string& entry) {
+        add(fmt::format("{}{:20}", entry, ""));
+        return env.back() + entry.size();
+    }
 };
 
 Result<Spawner> Spawner::make(rlimit file_limit, std::string scope) {
@@ -191,12 +196,11 @@ void Spawner::prepare_env(const SpawnRequest& request, const SpawnFds& fds, cons
         if (!chosen.at(i) && !of_user.at(i).second->empty())
             into.add(fmt::format("{}={}", of_user.at(i).first, *of_user.at(i).second));
     }
-    into.add(run_tag(scope_, request.run));
+    into.plan.tag_pid = into.add_with_pid(
+        run_tag(scope_, {request.run, request.log_name, request.port, listens, request.fingerprint}));
     if (listens) {
         into.add(fmt::format("LISTEN_FDS={}", fds.listen_fds.size()));
-        constexpr std::string_view key = "LISTEN_PID=";
-        into.add(fmt::format("{}{:20}", key, ""));  // room for any pid; the child writes its own
-        into.plan.listen_pid = into.env.back() + key.size();
+        into.plan.listen_pid = into.add_with_pid("LISTEN_PID=");
     }
     into.env.push_back(nullptr);
 }

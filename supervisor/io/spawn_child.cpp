@@ -164,6 +164,7 @@ IN_CHILD int run_plan(void* argument) {
     switch_identity(plan);
     // As its user: a folder that this user may not enter is an error now, not a surprise later.
     if (::syscall(SYS_chdir, plan.working_dir) != 0) give_up(plan, SpawnStep::Chdir, errno);
+    if (plan.tag_pid != nullptr) write_pid(plan.tag_pid);
     if (plan.listen_pid != nullptr) write_pid(plan.listen_pid);
     const std::uint64_t no_signals = 0;
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &no_signals, nullptr, sizeof no_signals);

@@ -47,7 +47,8 @@ struct ChildPlan {
     uid_t uid = 0;
 
     const char* working_dir = nullptr;
-    char* listen_pid = nullptr;  // room for the digits of a pid and a NUL; null: none
+    char* tag_pid = nullptr;     // room for the digits of a pid and a NUL; null: none
+    char* listen_pid = nullptr;  // the same
     char* const* argv = nullptr;
     char* const* env = nullptr;
     const char* search_path = nullptr;  // null: argv[0] has a slash

@@ -6,33 +6,11 @@
 #include <utility>
 
 #include "supervisor/io/admin_answer.hpp"
+#include "supervisor/io/state_schema.hpp"
 
 namespace pmctl {
 
 namespace {
-
-constexpr std::int64_t schema_version = 1;
-constexpr std::int64_t application_id = 0x706d6374;  // "pmct", shown by file(1)
-
-constexpr const char* schema = R"(
-BEGIN IMMEDIATE;
-CREATE TABLE intentions (instance TEXT NOT NULL, replica INTEGER NOT NULL, wanted TEXT NOT NULL,
-                         PRIMARY KEY (instance, replica)) WITHOUT ROWID;
-CREATE TABLE scales (instance TEXT NOT NULL PRIMARY KEY, replicas INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE runs (run INTEGER PRIMARY KEY, instance TEXT NOT NULL, replica INTEGER NOT NULL,
-                   pid INTEGER NOT NULL, port INTEGER NOT NULL, started_at INTEGER NOT NULL);
-CREATE TABLE numbers (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE events (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL,
-                     kind TEXT NOT NULL, text TEXT NOT NULL);
-PRAGMA application_id = 1886217076;
-PRAGMA user_version = 1;
-COMMIT;
-)";
-
-// Came later, as an addition that leaves the version as it is: an older pmctl passes over it.
-constexpr const char* added_tables = R"(
-CREATE TABLE IF NOT EXISTS admin (one INTEGER PRIMARY KEY CHECK (one = 1), snapshot TEXT NOT NULL);
-)";
 
 // In the order of StateDb::Sql. No index on events' names: one is written for each thing that happens, and
 // asked by name when a person does; a hundred thousand rows are walked in some 10 ms.
@@ -43,7 +21,10 @@ constexpr std::array sql_texts = {
     "DELETE FROM runs WHERE instance = ?",
     "INSERT OR REPLACE INTO scales VALUES (?, ?)",
     "DELETE FROM scales",
-    "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?)",
+    "INSERT OR REPLACE INTO runs (run, instance, replica, pid, port, started_at, fingerprint, role, "
+    "restarts, failures, was_healthy, log_name, start_ticks, boot_id, listening, cgroup) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "UPDATE runs SET role = ?2, restarts = ?3, failures = ?4, was_healthy = ?5 WHERE run = ?1",
     "DELETE FROM runs WHERE run = ?",
     "INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)",
     "INSERT INTO numbers VALUES ('next_run', ?1) "
@@ -68,6 +49,39 @@ T column_number(sqlite3_stmt* row, int column) {
 
 WallTime column_time(sqlite3_stmt* row, int column) {
     return WallTime(Duration(sqlite3_column_int64(row, column)));
+}
+
+std::string_view role_text(RunRole role) {
+    switch (role) {
+        case RunRole::Current: return "current";
+        case RunRole::Candidate: return "candidate";
+        case RunRole::Outgoing: return "outgoing";
+    }
+    return "";
+}
+
+RunRecord column_run(sqlite3_stmt* row) {
+    RunRecord found;
+    found.run = column_number<RunNumber>(row, 0);
+    found.instance = column_text(row, 1);
+    found.replica = column_number<std::uint32_t>(row, 2);
+    found.pid = column_number<int>(row, 3);
+    found.port = column_number<std::uint16_t>(row, 4);
+    found.started_at = column_time(row, 5);
+    found.fingerprint = column_text(row, 6);
+    const std::string role = column_text(row, 7);
+    found.role = role == "candidate"  ? RunRole::Candidate
+                 : role == "outgoing" ? RunRole::Outgoing
+                                      : RunRole::Current;
+    found.restarts = column_number<std::uint64_t>(row, 8);
+    found.failures = column_number<std::uint32_t>(row, 9);
+    found.was_healthy = column_number<int>(row, 10) != 0;
+    found.log_name = column_text(row, 11);
+    found.start_ticks = column_number<std::uint64_t>(row, 12);
+    found.boot_id = column_text(row, 13);
+    found.listening = column_number<int>(row, 14) != 0;
+    found.cgroup = column_text(row, 15);
+    return found;
 }
 
 // Not copied: what is bound outlives the step.
@@ -159,7 +173,7 @@ DbResult<void> StateDb::prepare_schema() {
     const auto tables = number("SELECT count(*) FROM sqlite_master");
     if (!application || !tables) return tl::unexpected((!application ? application : tables).error());
     const bool is_new = *version == 0 && *tables == 0;
-    if (!is_new && *application != application_id)
+    if (!is_new && (*application != application_id || *version == 0))
         return tl::unexpected(DbError{SQLITE_NOTADB, "a database, but not one of pmctl"});
     if (*version > schema_version) {
         return tl::unexpected(DbError{SQLITE_NOTADB, "written by a newer pmctl (schema " +
@@ -170,7 +184,10 @@ DbResult<void> StateDb::prepare_schema() {
     auto done = execute(
         "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256;"
         "PRAGMA journal_size_limit = 4194304; PRAGMA synchronous = NORMAL;");
-    if (done && is_new) done = execute(schema);
+    for (auto step = static_cast<std::size_t>(*version); done && step < schema_steps.size(); ++step) {
+        done = execute(schema_steps.at(step));
+        if (!done) rollback();
+    }
     if (done) done = execute(added_tables);
     return done;
 }
@@ -265,7 +282,14 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
         case Kind::RunStarted: {
             const RunRecord& begun = write.run;
             return bound(RunStarted, begun.run, begun.instance, begun.replica, begun.pid, begun.port,
-                         begun.started_at);
+                         begun.started_at, begun.fingerprint, role_text(begun.role), begun.restarts,
+                         begun.failures, begun.was_healthy, begun.log_name, begun.start_ticks, begun.boot_id,
+                         begun.listening, begun.cgroup);
+        }
+        case Kind::RunChanged: {
+            const RunRecord& now = write.run;
+            return bound(RunChanged, now.run, role_text(now.role), now.restarts, now.failures,
+                         now.was_healthy);
         }
         case Kind::RunEnded: return run(RunEnded, static_cast<std::int64_t>(write.run.run));
         case Kind::AppendEvent: {
@@ -323,13 +347,10 @@ DbResult<StoredState> StateDb::read(std::size_t recent_events) {
         });
     }
     if (done) {
-        done =
-            each("SELECT run, instance, replica, pid, port, started_at FROM runs ORDER BY run",
-                 [&](sqlite3_stmt* row) {
-                     state.runs.push_back({column_number<RunNumber>(row, 0), column_text(row, 1),
-                                           column_number<std::uint32_t>(row, 2), column_number<int>(row, 3),
-                                           column_number<std::uint16_t>(row, 4), column_time(row, 5)});
-                 });
+        done = each(
+            "SELECT run, instance, replica, pid, port, started_at, fingerprint, role, restarts, failures, "
+            "was_healthy, log_name, start_ticks, boot_id, listening, cgroup FROM runs ORDER BY run",
+            [&](sqlite3_stmt* row) { state.runs.push_back(column_run(row)); });
     }
     if (done) {
         done = each("SELECT value FROM numbers WHERE name = 'next_run'", [&](sqlite3_stmt* row) {

@@ -72,6 +72,7 @@ class StateDb {
         SetScale,
         ClearScales,
         RunStarted,
+        RunChanged,
         RunEnded,
         AppendEvent,
         SetNextRun,

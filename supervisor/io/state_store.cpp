@@ -29,12 +29,18 @@ bool is_intention(const StoreWrite& write) {
         case StoreWrite::Kind::SetScale:
         case StoreWrite::Kind::ClearScales: return true;
         case StoreWrite::Kind::RunStarted:
+        case StoreWrite::Kind::RunChanged:
         case StoreWrite::Kind::RunEnded:
         case StoreWrite::Kind::AppendEvent:
         case StoreWrite::Kind::SetNextRun:
         case StoreWrite::Kind::SetAdmin: return false;
     }
     return false;
+}
+
+bool is_of_run(const StoreWrite& write) {
+    using Kind = StoreWrite::Kind;
+    return write.kind == Kind::RunStarted || write.kind == Kind::RunChanged || write.kind == Kind::RunEnded;
 }
 
 }  // namespace
@@ -195,8 +201,7 @@ void StateStore::Inner::make_room() {
             highest = std::max(highest, write.run.run);
         }
         std::erase_if(queue, [&](const StoreWrite& write) {
-            return (write.kind == StoreWrite::Kind::RunStarted || write.kind == StoreWrite::Kind::RunEnded) &&
-                   whole.contains(write.run.run);
+            return is_of_run(write) && whole.contains(write.run.run);
         });
         next_run_of_dropped = std::max(next_run_of_dropped, highest + 1);
     }

@@ -33,6 +33,7 @@ class Ends {
     void out(std::string_view text) const { say(ends_.out, text); }
     void err(std::string_view text) const { say(ends_.err, text); }
     int out_fd() const { return ends_.out; }
+    int err_fd() const { return ends_.err; }
 
   private:
     static void say(int fd, std::string_view text) {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 
@@ -62,6 +63,50 @@ TEST_CASE("a closed name has no FIFOs, but its log") {
     const Ends again(test.open("web"));
     again.out("a new one\n");
     REQUIRE(test.loop.until([&] { return raw_of(test.log("web")) == "still here\na new one\n"; }));
+}
+
+TEST_CASE(
+    "an adopted program's output goes on where nobody read it, also when its FIFOs have no name any longer") {
+    LogsTest test;
+    const Ends web(test.open("web"));
+    std::array<int, 2> ready{};
+    REQUIRE(::pipe(ready.data()) == 0);
+    const Fork program([&] {
+        ::dup2(web.out_fd(), 1);
+        ::dup2(web.err_fd(), 2);
+        if (::write(ready[1], "r", 1) == 1) ::pause();
+    });
+    char byte = 0;
+    REQUIRE(::read(ready[0], &byte, 1) == 1);
+    web.out("first\n");
+    REQUIRE(test.loop.until([&] { return raw_of(test.log("web")) == "first\n"; }));
+    test.logs.reset();
+    web.out("nobody reads this\n");
+    bool has_names = true;
+    SUBCASE("they have") {}
+    SUBCASE("they were removed") {
+        has_names = false;
+        std::filesystem::remove_all(test.folder.path + "/fifo");
+    }
+    SUBCASE("others have their names") {
+        std::filesystem::remove_all(test.folder.path + "/fifo");
+        std::filesystem::create_directory(test.folder.path + "/fifo");
+        REQUIRE(::mkfifo(test.fifo("web.out").c_str(), 0600) == 0);
+        REQUIRE(::mkfifo(test.fifo("web.err").c_str(), 0600) == 0);
+    }
+    test.logs = test.make();
+    REQUIRE(test.logs->adopt("web", {}, program.pid()));
+    web.err("but this\n");
+    REQUIRE(test.loop.until([&] { return raw_of(test.log("web"), LogStream::Err) == "but this\n"; }));
+    CHECK(test.loop.until(
+        [&] { return raw_of(test.log("web"), LogStream::Out) == "first\nnobody reads this\n"; }));
+    CHECK(std::filesystem::exists(test.fifo("web.out")) == has_names);
+    // The next run of this name has the same ones.
+    const Ends next(test.open("web"));
+    next.out("next\n");
+    CHECK(test.loop.until(
+        [&] { return raw_of(test.log("web"), LogStream::Out) == "first\nnobody reads this\nnext\n"; }));
+    for (const int fd : ready) ::close(fd);
 }
 
 TEST_CASE("a program that never stops writing starves nobody") {

@@ -6,7 +6,6 @@
 
 #include <map>
 
-#include "supervisor/io/run_tag.hpp"
 #include "tests/unit/event_wait.hpp"
 #include "tests/unit/spawned.hpp"
 
@@ -192,13 +191,4 @@ TEST_CASE("Two hundred that are killed at once are all told of, once each") {
     for (RunNumber run = 1; run <= 200; ++run) world.table->signal(run, SIGKILL);
     CHECK(world.events.until([&] { return world.ended.size() == 200; }));
     CHECK(::waitpid(-1, nullptr, WNOHANG) == -1);
-}
-
-TEST_CASE("Tags are read as they are written, and only one's own") {
-    const std::string environ = std::string("A=1") + '\0' + run_tag("/var/lib/p", 12) + '\0' + "B=2" + '\0';
-    CHECK(tagged_run("/var/lib/p", environ) == 12);
-    CHECK(tagged_run("/var/lib", environ) == std::nullopt);
-    CHECK(tagged_run("x", "") == std::nullopt);
-    CHECK(tagged_run("x", std::string_view("PMCTL_RUN=x:1y\0", 15)) == std::nullopt);
-    CHECK(tagged_run("x", "PMCTL_RUN=x:7") == 7);
 }

@@ -73,7 +73,10 @@ TEST_CASE("every one of many jobs gets its own process with its own streams") {
         CHECK(pids.size() == count);
         for (std::size_t i = 0; i < count; ++i) {
             const auto [said, status] = batch.end(i);
-            CHECK(said == run_tag("test", i + 1).substr(sizeof "PMCTL_RUN=" - 1) + "\n");
+            const auto tag = read_run_tag("test", "PMCTL_RUN=" + said.substr(0, said.size() - 1));
+            REQUIRE(tag);
+            CHECK(tag->run == i + 1);
+            CHECK(tag->leader == batch.jobs[i].outcome->pid);
             CHECK(status == static_cast<int>(i));
         }
     }

@@ -65,7 +65,23 @@ TEST_CASE("A child is tagged with its run and sees nothing of the supervisor's o
     auto spawner = test::spawner("scope");
     auto wanted = request({"env"}, 17);
     wanted.env.push_back("PMCTL_RUN=outer:4");
-    CHECK(run(spawner, wanted).out == "PATH=/usr/local/bin:/usr/bin:/bin\nPMCTL_RUN=scope:17\n");
+    wanted.log_name = "web:1";
+    wanted.port = 30001;
+    wanted.fingerprint = "0123456789abcdef";
+    const std::string out = run(spawner, wanted).out;
+    const std::string expected =
+        "PATH=/usr/local/bin:/usr/bin:/bin\nPMCTL_RUN=scope web:1 17 30001 - 0123456789abcdef ";
+    REQUIRE(out.starts_with(expected));
+    CHECK(std::stoi(out.substr(expected.size())) > 1);
+}
+
+TEST_CASE("The tag names the process that was started, also to the children of that one") {
+    auto spawner = test::spawner("scope");
+    const std::string script = "echo $$; /bin/sh -c 'echo $PMCTL_RUN'";
+    const auto outcome = run(spawner, request({"/bin/sh", "-c", script}, 17));
+    const auto line = outcome.out.find('\n');
+    REQUIRE(line != std::string::npos);
+    CHECK(outcome.out.substr(line + 1) == "scope test 17 0 - - " + outcome.out.substr(0, line) + "\n");
 }
 
 TEST_CASE("A child leads a session and a group of its own, with no terminal and no input") {

@@ -7,6 +7,8 @@
 #include <random>
 #include <sstream>
 
+#include "supervisor/io/state_schema.hpp"
+
 using namespace pmctl;
 
 TEST_CASE("a damaged database is set aside with its log, and a new one begun") {
@@ -78,6 +80,39 @@ TEST_CASE("an empty file is filled, and said") {
     CHECK(folder.set_aside().empty());
 }
 
+TEST_CASE("a database of the first version is carried over with all that it holds") {
+    const Folder folder;
+    fs::create_directory(folder.state());
+    sqlite3* db = nullptr;
+    REQUIRE(sqlite3_open(folder.db().c_str(), &db) == SQLITE_OK);
+    const std::string first = std::string(schema_steps.front()) +
+                              "INSERT INTO intentions VALUES ('web', 0, 'stopped');"
+                              "INSERT INTO runs VALUES (7, 'web', 1, 4242, 30001, 5000);"
+                              "INSERT INTO numbers VALUES ('next_run', 900);";
+    REQUIRE(sqlite3_exec(db, first.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(db);
+    RunRecord run;
+    run.run = 7;
+    run.instance = "web";
+    run.replica = 1;
+    run.pid = 4242;
+    run.port = 30001;
+    run.started_at = WallTime(Duration(5000));
+    for (int opened = 0; opened < 2; ++opened) {
+        const auto store = open(folder);
+        CHECK(store->notice().empty());
+        const StoredState state = store->load();
+        CHECK(state.intentions == std::vector<Intention>{{"web", 0, Wanted::Stopped}});
+        CHECK(state.next_run == 900);
+        CHECK(state.runs == std::vector<RunRecord>{run});
+        run.log_name = "web:1";
+        StoreWrite write;
+        write.kind = StoreWrite::Kind::RunStarted;
+        write.run = run;
+        store->write(write);
+    }
+}
+
 TEST_CASE("a newer or somebody else's database is set aside, not touched") {
     const Folder folder;
     const char* change = nullptr;
@@ -88,6 +123,10 @@ TEST_CASE("a newer or somebody else's database is set aside, not touched") {
     }
     SUBCASE("somebody else's") {
         change = "PRAGMA application_id = 7";
+        reason = "not one of pmctl";
+    }
+    SUBCASE("ours, without a version") {
+        change = "PRAGMA user_version = 0";
         reason = "not one of pmctl";
     }
     open(folder);

@@ -96,7 +96,12 @@ inline StoreWrite only(StoreWrite::Kind kind, const std::string& instance = "") 
 inline StoreWrite started(RunNumber run, const std::string& instance) {
     StoreWrite write;
     write.kind = StoreWrite::Kind::RunStarted;
-    write.run = {run, instance, 1, 4242, 30001, WallTime(std::chrono::milliseconds(1234567))};
+    write.run.run = run;
+    write.run.instance = instance;
+    write.run.replica = 1;
+    write.run.pid = 4242;
+    write.run.port = 30001;
+    write.run.started_at = WallTime(std::chrono::milliseconds(1234567));
     return write;
 }
 inline StoreWrite ended(RunNumber run) {

@@ -85,6 +85,57 @@ TEST_CASE("forgetting an instance leaves the others; clearing scales leaves the 
     CHECK(state.intentions.size() == 1);
 }
 
+TEST_CASE("all that is known of a run is kept, and what becomes of it, in order") {
+    const Folder folder;
+    RunRecord run;
+    run.run = 7;
+    run.instance = "web";
+    run.replica = 2;
+    run.pid = 4242;
+    run.port = 30001;
+    run.started_at = WallTime(std::chrono::milliseconds(1234567));
+    run.fingerprint = "0123456789abcdef";
+    run.role = RunRole::Candidate;
+    run.restarts = std::uint64_t{1} << 40;
+    run.failures = 3;
+    run.log_name = "web:2";
+    run.start_ticks = 987654321;
+    run.boot_id = "f3a9";
+    run.listening = true;
+    run.cgroup = "/sys/fs/cgroup/x/run-web:2-7";
+    StoreWrite write;
+    write.kind = StoreWrite::Kind::RunStarted;
+    write.run = run;
+    StoreWrite change = write;
+    change.kind = StoreWrite::Kind::RunChanged;
+    change.run.role = RunRole::Current;
+    change.run.failures = 0;
+    change.run.was_healthy = true;
+    change.run.pid = 1;  // stays as it is
+    {
+        const auto store = open(folder);
+        store->write(write);
+    }
+    {
+        const auto store = open(folder);
+        CHECK(store->load().runs == std::vector<RunRecord>{run});
+        store->write(change);
+        change.run.run = 8;  // unknown, or ended: not made anew
+        store->write(change);
+    }
+    run.role = RunRole::Current;
+    run.failures = 0;
+    run.was_healthy = true;
+    {
+        const auto store = open(folder);
+        CHECK(store->load().runs == std::vector<RunRecord>{run});
+        store->write(ended(7));
+        change.run.run = 7;
+        store->write(change);
+    }
+    CHECK(open(folder)->load().runs.empty());
+}
+
 TEST_CASE("the next run number never goes back") {
     const Folder folder;
     {

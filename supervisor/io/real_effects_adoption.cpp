@@ -1,0 +1,108 @@
+#include <fmt/format.h>
+
+#include <unordered_set>
+#include <utility>
+
+#include "supervisor/io/real_effects.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// For processes that have been killed already: only the kernel can be slow.
+constexpr Duration patience = std::chrono::seconds(2);
+constexpr Duration log_retry = std::chrono::seconds(1);
+
+}  // namespace
+
+Result<RealEffects::Inherited> RealEffects::find_runs(const std::vector<RunRecord>& stored) {
+    auto found = pmctl::find_runs(stored, state_dir_);
+    if (!found) return tl::unexpected(found.error());
+    Inherited inherited;
+    // What waits in a FIFO is lost when the last process that holds it ends. That there is none to be had is
+    // told by those who need it.
+    for (const Remnant& each : found->remnants) {
+        if (each.run != 0 && !each.log_name.empty()) (void)logs_->adopt(each.log_name, {}, each.pid);
+    }
+    for (const auto& [run, pidfd] : found->runs) {
+        const std::string& name = run.record.log_name;
+        if (pidfd && !name.empty()) (void)logs_->adopt(name, {}, run.record.pid);
+    }
+    end_remnants(found->remnants, patience);
+    for (const Remnant& each : found->remnants) {
+        const char* what = each.run == 0 ? "a check" : "a run that has ended";
+        inherited.killed.push_back(fmt::format(
+            "'{}': pid {}, left by {} of an earlier supervisor, was killed", each.log_name, each.pid, what));
+        // What it may have started since it was found. Checks begin anew, with the same number.
+        if (each.run != 0) processes_->end_strays(each.run);
+    }
+    for (Finding& each : found->runs) {
+        inherited.runs.push_back(each.run);
+        const RunRecord& record = each.run.record;
+        if (each.run.state == FoundRun::State::Alive) {
+            found_[record.run] = std::move(each);
+        } else if (each.run.state == FoundRun::State::Ended) {
+            processes_->end_cgroup(cgroup_of(record));
+        }
+    }
+    return inherited;
+}
+
+// Null: it has none. One that a record names may be gone with the machine's last boot.
+std::unique_ptr<RunCgroup> RealEffects::cgroup_of(const RunRecord& record) {
+    std::string folder = record.cgroup;
+    if (folder.empty() && cgroups_ && !record.log_name.empty())
+        folder = cgroups_->folder_of(record.log_name, record.run);
+    if (folder.empty()) return nullptr;
+    auto group = RunCgroup::reopen(std::move(folder));
+    return group ? std::make_unique<RunCgroup>(std::move(*group)) : nullptr;
+}
+
+Result<void> RealEffects::adopt(RunNumber run) {
+    const auto found = found_.find(run);
+    if (found == found_.end()) return fail(fmt::format("run {} was not found alive", run));
+    Finding& finding = found->second;
+    const RunRecord& record = finding.run.record;
+    const int pidfd = finding.pidfd.get();
+    auto cgroup = cgroup_of(record);
+    if (!record.cgroup.empty() && !cgroup) {
+        trouble(record.log_name, "supervisor",
+                fmt::format("its cgroup '{}' is not to be had, so it has no limits", record.cgroup));
+    }
+    auto adopted = processes_->adopt(run, {record.pid, pidfd}, record.start_ticks, std::move(cgroup));
+    if (!adopted) return adopted;
+    (void)finding.pidfd.release();
+    live_[run] = {record.log_name, record.fingerprint, record.listening, record.start_ticks};
+    adopt_logs(record.log_name, record.pid);
+    if (record.listening) {
+        if (auto taken = listeners_.adopt(record.port, pidfd, record.pid); !taken)
+            trouble(record.log_name, "port", taken.error().message);
+    }
+    found_.erase(found);
+    return {};
+}
+
+void RealEffects::adopt_logs(const std::string& log_name, pid_t pid) {
+    if (log_name.empty()) return;  // neither its record nor its tag has it
+    const auto opened = logs_->adopt(log_name, log_settings_[log_name], pid);
+    if (opened) {
+        if (waiting_logs_.erase(log_name) > 0) trouble(log_name, "log", "its log can be written again");
+        return;
+    }
+    if (waiting_logs_.emplace(log_name, pid).second)
+        trouble(log_name, "log", opened.error().message + "; its output waits until that works");
+    log_retry_.set(Loop::now().steady + log_retry);
+}
+
+void RealEffects::adopt_waiting_logs() {
+    for (const auto& [log_name, pid] : std::map(waiting_logs_)) adopt_logs(log_name, pid);
+}
+
+Result<void> RealEffects::collect_logs(const std::string& log_name) {
+    const auto opened = logs_->open_for(log_name, log_settings_[log_name]);
+    if (!opened) return tl::unexpected(opened.error());
+    logs_->drain(log_name);
+    return {};
+}
+
+}  // namespace pmctl
