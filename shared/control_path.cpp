@@ -2,6 +2,7 @@
 
 #include <toml++/toml.h>
 
+#include "shared/fnv.hpp"
 #include "shared/path.hpp"
 
 namespace pmctl {
@@ -23,11 +24,7 @@ Result<std::string> runtime_dir_of(const std::string& path, const std::string& t
 }  // namespace
 
 std::string config_hash(std::string_view resolved_config_path) {
-    std::uint64_t hash = 0xcbf29ce484222325;  // http://www.isthe.com/chongo/tech/comp/fnv/
-    for (const char c : resolved_config_path) {
-        hash ^= static_cast<unsigned char>(c);
-        hash *= 0x100000001b3;
-    }
+    std::uint64_t hash = fnv1a(resolved_config_path);
     std::string text(16, '0');
     for (auto digit = text.rbegin(); digit != text.rend(); ++digit, hash >>= 4)
         *digit = "0123456789abcdef"[hash & 0xf];

@@ -1,7 +1,8 @@
 #include "supervisor/core/admin_files.hpp"
 
 #include <algorithm>
-#include <functional>
+
+#include "shared/fnv.hpp"
 
 namespace pmctl {
 namespace {
@@ -61,7 +62,7 @@ std::string check_admin_files(const AdminSettings& admin, const AdminFiles& file
 }
 
 void mark_secret(InstanceSpec& spec, const std::string& secret) {
-    if (spec.process.pass_internal_secret) spec.process.secret_mark = std::hash<std::string>{}(secret);
+    if (spec.process.pass_internal_secret) spec.process.secret_mark = fnv1a(secret);
 }
 
 }  // namespace pmctl

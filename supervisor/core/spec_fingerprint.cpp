@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <string_view>
+
+#include "shared/fnv.hpp"
 
 namespace pmctl {
 
@@ -26,13 +29,18 @@ class Fingerprint {
     // With its length before it: no two lists of texts are one row of bytes.
     void add(std::string_view text) {
         add(std::uint64_t{text.size()});
-        for (const char c : text) byte(static_cast<unsigned char>(c));
+        hash_ = fnv1a(text, hash_);
     }
     void add(const std::string& text) { add(std::string_view(text)); }
     template <std::integral T>
     void add(T number) {
         auto rest = static_cast<std::uint64_t>(number);
-        for (int i = 0; i < 8; ++i, rest >>= 8) byte(static_cast<unsigned char>(rest & 0xff));
+        std::array<char, 8> bytes{};  // the lowest first, on every machine
+        for (char& byte : bytes) {
+            byte = static_cast<char>(rest & 0xff);
+            rest >>= 8;
+        }
+        hash_ = fnv1a({bytes.data(), bytes.size()}, hash_);
     }
     // As people write it: the bytes of a double are not the same on every machine.
     void add(double number) { add(fmt::format("{}", number)); }
@@ -57,12 +65,7 @@ class Fingerprint {
         }
     }
 
-    void byte(unsigned char value) {
-        hash_ ^= value;
-        hash_ *= 0x100000001b3;
-    }
-
-    std::uint64_t hash_ = 0xcbf29ce484222325;
+    std::uint64_t hash_ = fnv_begin;
 };
 
 }  // namespace

@@ -10,8 +10,7 @@ namespace pmctl {
 
 // The same for equal specifications, through every process, machine and version: it is made of the fields
 // that differ from their default, each by its name, so that a key that comes with a later version changes
-// nothing where it is not used. FNV-1a 64 (http://www.isthe.com/chongo/tech/comp/fnv/): it tells changes
-// apart, and is no secret's guard.
+// nothing where it is not used.
 std::string spec_fingerprint(const ProcessSpec& spec);
 
 }  // namespace pmctl

@@ -51,6 +51,7 @@ class RealEffects final : public Effects {
     struct Inherited {
         std::vector<FoundRun> runs;
         std::vector<std::string> killed;
+        RunNumber next_run = 1;  // higher than any that was found: the store may be a new one
     };
     Result<Inherited> find_runs(const std::vector<RunRecord>& stored);
     // Goes on with one of these as if it had been started here; before the loop's first turn, when the log

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include <unordered_set>
+#include <algorithm>
 #include <utility>
 
 #include "supervisor/io/real_effects.hpp"
@@ -30,6 +30,7 @@ Result<RealEffects::Inherited> RealEffects::find_runs(const std::vector<RunRecor
     }
     end_remnants(found->remnants, patience);
     for (const Remnant& each : found->remnants) {
+        inherited.next_run = std::max(inherited.next_run, each.run + 1);
         const char* what = each.run == 0 ? "a check" : "a run that has ended";
         inherited.killed.push_back(fmt::format(
             "'{}': pid {}, left by {} of an earlier supervisor, was killed", each.log_name, each.pid, what));
@@ -39,6 +40,7 @@ Result<RealEffects::Inherited> RealEffects::find_runs(const std::vector<RunRecor
     for (Finding& each : found->runs) {
         inherited.runs.push_back(each.run);
         const RunRecord& record = each.run.record;
+        inherited.next_run = std::max(inherited.next_run, record.run + 1);
         if (each.run.state == FoundRun::State::Alive) {
             found_[record.run] = std::move(each);
         } else if (each.run.state == FoundRun::State::Ended) {

@@ -241,21 +241,34 @@ TEST_CASE("a check that an earlier supervisor was making is nobody's any longer"
     CHECK(pids(found.remnants) == std::vector<pid_t>{check.pid});
 }
 
-TEST_CASE("a run that cannot be looked at is unclear, and left alone") {
+TEST_CASE("where descriptors have run out a run is unclear, not ended, and is left alone") {
     World world;
-    const RunRecord stored = world.start(4, "exec sleep 1000");
+    const RunRecord stored = world.start(4, told_to(world.told, "echo here"));
+    CHECK(world.told.line() == "here");
+    rlim_t left = 0;
+    SUBCASE("none is left") {}
+    SUBCASE("one is left") {
+        left = 1;
+    }
     const pid_t other = ::fork();
     REQUIRE(other >= 0);
     if (other == 0) {
-        const rlimit none{0, 0};
-        ::setrlimit(RLIMIT_NOFILE, &none);
+        const int lowest = ::dup(0);
+        const rlim_t limit = static_cast<rlim_t>(lowest) + left;
+        ::close(lowest);
+        const rlimit few{limit, limit};
+        ::setrlimit(RLIMIT_NOFILE, &few);
         const auto found = find_runs({stored}, world.scope);
-        ::_exit(found || found.error().message.find("/proc") == std::string::npos ? 1 : 0);
+        if (left == 0) ::_exit(!found && found.error().message == "'/proc': Too many open files" ? 7 : 1);
+        if (!found || found->runs.size() != 1) ::_exit(2);
+        const FoundRun& run = found->runs[0].run;
+        const bool is_said = run.note == "'/proc/" + std::to_string(stored.pid) + "/stat' cannot be read";
+        ::_exit(run.state == State::Unclear && is_said && found->remnants.empty() ? 7 : 3);
     }
     int status = -1;
     REQUIRE(::waitpid(other, &status, 0) == other);
     CHECK(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(WEXITSTATUS(status) == 7);
     CHECK(lives(stored.pid));
 }
 

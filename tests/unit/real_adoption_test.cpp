@@ -2,6 +2,8 @@
 // the second one goes on with it.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 
@@ -149,6 +151,44 @@ TEST_CASE("the next supervisor goes on with the runs, the logs and the records o
         effects.signal(run.record.run, SIGTERM);
         CHECK(next.until([&] { return has_ended(pidfd.get()); }));
     }
+}
+
+TEST_CASE("a store that is damaged or gone costs no run: their tags tell of them") {
+    World world;
+    const std::string path = world.folder.path + "/state/state.db";
+    run_and_kill(world.folder.path, {request_of(41, "exec sleep 1000"), request_of(42, "exec sleep 1000")},
+                 2);
+    SUBCASE("damaged") {
+        std::ofstream(path, std::ios::binary | std::ios::trunc) << "this is no database, but once was one";
+        std::filesystem::remove(path + "-wal");
+    }
+    SUBCASE("gone") {
+        for (const char* suffix : {"", "-wal", "-shm"}) std::filesystem::remove(path + suffix);
+    }
+    Supervision next(world.folder.path);
+    RealEffects& effects = *next.effects;
+    const StoredState state = effects.state().load();
+    CHECK(state.runs.empty());
+    const auto found = effects.find_runs(state.runs);
+    REQUIRE(found);
+    CHECK(found->next_run == 43);
+    CHECK(found->killed.empty());
+    REQUIRE(found->runs.size() == 2);
+    for (const FoundRun& run : found->runs) {
+        CHECK(run.state == FoundRun::State::Alive);
+        CHECK(run.record.log_name == "web:" + std::to_string(run.record.run));
+        REQUIRE(effects.adopt(run.record.run));
+        StoreWrite write;
+        write.kind = StoreWrite::Kind::RunStarted;
+        write.run = run.record;
+        effects.store(write);
+    }
+    effects.sync_store();
+    const auto again = StateStore::open(world.folder.path + "/state", nullptr);
+    REQUIRE(again);
+    const auto stored = (*again)->load().runs;
+    REQUIRE(stored.size() == 2);
+    for (const FoundRun& run : found->runs) CHECK(std::ranges::find(stored, run.record) != stored.end());
 }
 
 TEST_CASE("a listening socket is kept over the supervisor's death") {
