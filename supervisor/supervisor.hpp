@@ -232,6 +232,7 @@ class Supervisor {
     void place(const PlanEntry& entry);
     void carry_out(const PlanEntry& entry, Now now);
     void want_at_first(Member& member, Now now);
+    bool others_are_stopped(const Member& member) const;
     void remove_replica(Member& member, const std::string& reason, Now now);
     void forget(Member& member);
     void forget_instance(const std::string& id);

@@ -133,11 +133,16 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
 // What the configuration and an operator's earlier word make of a replica that has just come into being.
 void Supervisor::want_at_first(Member& member, Now now) {
     const InstanceSpec& spec = *member.replica.spec;
-    member.told = true;
+    const bool is_new = !std::exchange(member.told, true);
     if (left_alone_.contains(&member)) return;
     const auto intention = intentions_.find({spec.id, member.replica.number});
     const bool told = intention != intentions_.end();
     if (!spec.enabled) return stop_replica(member, "enabled = false", false, now);
+    // One more of those that an operator has stopped is stopped like them.
+    if ((!told || (applied_ && is_new)) && others_are_stopped(member)) {
+        remember_intention(member, Wanted::Stopped);
+        return stop_replica(member, "stopped by an operator", false, now);
+    }
     if (told && intention->second == Wanted::Stopped)
         return stop_replica(member, "stopped by an operator", false, now);
     // What was found running was started by the configuration or a question, and not stopped since.
@@ -145,6 +150,18 @@ void Supervisor::want_at_first(Member& member, Now now) {
     if (!told && spec.policy.on_demand) return stop_replica(member, "on_demand = true", false, now);
     if (!told && !spec.policy.autostart) return stop_replica(member, "autostart = false", false, now);
     handle(member, StartOrder{}, now);
+}
+
+// By an operator's word, all of them that are there already.
+bool Supervisor::others_are_stopped(const Member& member) const {
+    bool any = false;
+    for (const auto& each : member.instance->members) {
+        if (each.get() == &member || each->replica.leaving || !each->told) continue;
+        const auto intention = intentions_.find({member.instance->id, each->replica.number});
+        if (intention == intentions_.end() || intention->second == Wanted::Running) return false;
+        any = true;
+    }
+    return any;
 }
 
 void Supervisor::remove_replica(Member& member, const std::string& reason, Now now) {

@@ -143,6 +143,30 @@ TEST_CASE("a reload keeps what an operator stopped") {
     CHECK(world.effects.starts("web") == 1);
 }
 
+TEST_CASE("one more of those that an operator has stopped is stopped like them") {
+    World world;
+    InstanceSpec web = service("web");
+    web.replicas = 2;
+    world.apply({web});
+    world.run_for(1s);
+    world.stop({"web"});
+    world.run_for(1s);
+    world.scale("web", 1);
+    world.run_for(1s);
+    world.scale("web", 3);
+    world.run_for(1min);
+    CHECK(world.effects.live.empty());
+    CHECK(world.reason("web:2") == "stopped by an operator");
+    world.start({"web"});
+    world.run_for(1s);
+    CHECK(world.effects.live.size() == 3);
+    web.replicas = 4;
+    world.stop({"web:0"});
+    world.apply({web});
+    world.run_for(1s);
+    CHECK(world.effects.live.size() == 3);  // some run: the new one does, too
+}
+
 TEST_CASE("run numbers are promised before they are used, in blocks") {
     Inheritance left;
     left.next_run = 5000;

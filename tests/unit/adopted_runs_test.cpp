@@ -4,11 +4,11 @@
 #include <map>
 
 #include "supervisor/io/adoption.hpp"
-#include "supervisor/io/leftovers.hpp"
 #include "supervisor/io/pidfd.hpp"
 #include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/process_table.hpp"
 #include "tests/unit/event_wait.hpp"
+#include "tests/unit/leftovers.hpp"
 #include "tests/unit/orphanage.hpp"
 
 using namespace pmctl;

@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "supervisor/io/leftovers.hpp"
 #include "supervisor/io/pidfd.hpp"
 #include "supervisor/io/proc_files.hpp"
 #include "tests/unit/event_wait.hpp"
+#include "tests/unit/leftovers.hpp"
 #include "tests/unit/orphanage.hpp"
 
 using namespace pmctl;

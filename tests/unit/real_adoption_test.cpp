@@ -7,11 +7,11 @@
 #include <fstream>
 #include <iterator>
 
-#include "supervisor/io/leftovers.hpp"
 #include "supervisor/io/pidfd.hpp"
 #include "supervisor/io/real_effects.hpp"
 #include "supervisor/supervisor.hpp"
 #include "tests/unit/event_wait.hpp"
+#include "tests/unit/leftovers.hpp"
 #include "tests/unit/orphanage.hpp"
 
 using namespace pmctl;

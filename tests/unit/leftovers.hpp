@@ -1,4 +1,5 @@
-#include "supervisor/io/leftovers.hpp"
+// Ends what a supervisor of a test left running: for the tests that are about what it leaves.
+#pragma once
 
 #include <fmt/format.h>
 #include <signal.h>
@@ -10,15 +11,13 @@
 #include "supervisor/io/pidfd.hpp"
 #include "supervisor/io/strays.hpp"
 
-namespace pmctl {
+namespace pmctl::test {
 
-namespace {
+inline constexpr Duration grace = std::chrono::seconds(2);  // between TERM and KILL, and again for the KILL
 
-constexpr Duration grace = std::chrono::seconds(2);  // between TERM and KILL, and again for the KILL
-
-}  // namespace
-
-std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const std::string& scope) {
+// Ends those of `runs` that are still there, those that their tags alone tell of (run_tag.hpp), and all that
+// they started; waits for it. A line for each.
+inline std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const std::string& scope) {
     const auto looked = find_runs(runs, scope);
     if (!looked) return {looked.error().message + ": processes of an earlier supervisor are not found"};
     const Findings& found = *looked;
@@ -52,4 +51,4 @@ std::vector<std::string> end_leftovers(const std::vector<RunRecord>& runs, const
     return told;
 }
 
-}  // namespace pmctl
+}  // namespace pmctl::test
