@@ -86,9 +86,6 @@ struct Event {
     bool operator==(const Event&) const = default;
 };
 
-// What a run is to its replica.
-enum class RunRole { Current, Candidate, Outgoing };
-
 // What the store keeps of a run, so that a later supervisor can find its process and go on with it.
 struct RunRecord {
     RunNumber run = 0;
@@ -125,9 +122,10 @@ struct FoundRun {
     State state = State::Ended;
     bool is_stored = true;  // else its tag alone told of it: instance and replica are not known, log_name is
     RunRecord record;
-    Duration age{};     // Alive: since its start, by the kernel's clock
-    ExitStatus status;  // Ended: Unknown where the kernel does not tell
-    std::string note;   // why it is Unclear, or known to have ended; "" usually
+    Duration age{};                // Alive: since its start, by the kernel's clock
+    ExitStatus status;             // Ended: Unknown where the kernel does not tell
+    bool of_earlier_boot = false;  // Ended: with the machine
+    std::string note;              // why it is Unclear, or known to have ended; "" usually
 };
 
 // One write to the store. Writes are kept in order.
@@ -171,6 +169,11 @@ class Effects {
     // Starts processes, several at a time where there are processors for it; their ends are reported by
     // Supervisor::exited. One outcome each, in their order.
     virtual std::vector<SpawnOutcome> spawn(const std::vector<SpawnRequest>& requests) = 0;
+    // Goes on with a run that was found Alive as if it had been started here: before anything else is asked
+    // of it, and after set_log_settings of its name. Error: nothing was changed.
+    virtual Result<void> adopt(RunNumber run) = 0;
+    // What a run that was found Ended left unread goes to its log.
+    virtual void collect_logs(const std::string& log_name) = 0;
     // To the whole process group (and cgroup) of a live run. SIGKILL reaches every process of it.
     virtual void signal(RunNumber run, int signal_number) = 0;
     // The run's process has ended: whatever is left of its group, cgroup and orphans goes too.

@@ -18,7 +18,6 @@
 #include "supervisor/flags.hpp"
 #include "supervisor/io/control.hpp"
 #include "supervisor/io/http_api.hpp"
-#include "supervisor/io/leftovers.hpp"
 #include "supervisor/io/limits.hpp"
 #include "supervisor/io/notify.hpp"
 #include "supervisor/io/pid_file.hpp"
@@ -38,9 +37,9 @@ int fail_start(const std::string& message, ErrorKind kind = ErrorKind::Failed) {
     return exit_status(kind);
 }
 
-Inheritance inheritance_of(StoredState state, std::vector<std::string> only) {
-    return {std::move(state.intentions), std::move(state.scales), state.next_run, state.last_event + 1,
-            std::move(state.events),     std::move(state.admin),  std::move(only)};
+Inheritance inheritance_of(StoredState state, std::vector<std::string> only, std::vector<FoundRun> runs) {
+    return {std::move(state.intentions), std::move(state.scales), state.next_run,  state.last_event + 1,
+            std::move(state.events),     std::move(state.admin),  std::move(only), std::move(runs)};
 }
 
 class Daemon {
@@ -165,14 +164,14 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     auto effects = RealEffects::make(loop, config, std::move(surroundings), *file_limit);
     if (!effects) return fail_start(effects.error().message);
     StoredState stored = (*effects)->state().load();
-    for (const std::string& line : end_leftovers(stored.runs, config.supervisor.state_dir))
-        spdlog::warn("{}", line);
-    for (const RunRecord& run : stored.runs) {
-        (*effects)->store({.kind = StoreWrite::Kind::RunEnded, .run = run});
-    }
+    auto left = (*effects)->find_runs(stored.runs);
+    if (!left) return fail_start(left.error().message);
+    for (const std::string& line : left->killed) spdlog::warn("{}", line);
+    stored.next_run = std::max(stored.next_run, left->next_run);
 
     const std::string admin_fault = std::move(stored.admin_fault);
-    Supervisor supervisor(**effects, std::move(environment), inheritance_of(std::move(stored), flags.only));
+    Supervisor supervisor(**effects, std::move(environment),
+                          inheritance_of(std::move(stored), flags.only, std::move(left->runs)));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment());
     if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
         return fail_start(opened.error().message);

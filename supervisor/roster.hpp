@@ -48,8 +48,9 @@ struct Member {
     std::map<RunNumber, Place> outgoing_places;
     RunNumber routed = 0;  // the run that requests are sent to; 0: none
     std::vector<LeftRoute> left_routes;
-    bool told = false;                       // what is wanted of it has been said once
-    bool start_due = false;                  // at the end of this turn
+    std::string fingerprint;  // of what the current run was started from, where that is not known otherwise
+    bool told = false;        // what is wanted of it has been said once
+    bool start_due = false;   // at the end of this turn
     bool candidate_due = false;              // the same, of a candidate
     std::uint64_t port_turn = 0;             // its place among those that wait for a port; 0: it does not
     std::uint64_t change = 0;                // generation of its last change

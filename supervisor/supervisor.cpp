@@ -22,6 +22,7 @@ struct Shown {
     std::uint32_t failures;
     bool ok;
     StopStage stop_stage;
+    bool was_healthy;
     std::uint32_t streak;  // of a run that was healthy once
     TimePoint next_start;
     std::string error;
@@ -50,6 +51,7 @@ Shown shown(const Replica& replica) {
             replica.failures,
             checked && replica.run->last_check->result.ok,
             replica.run ? replica.run->stop_stage : StopStage::Told,
+            replica.run && replica.run->was_healthy,
             streak,
             replica.next_start,
             checked ? replica.run->last_check->result.error : "",
@@ -84,6 +86,7 @@ Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance in
       inherited_scales_(std::move(inheritance.scales)),
       inherited_admin_(std::move(inheritance.admin)),
       only_(std::move(inheritance.only)),
+      found_runs_(std::move(inheritance.runs)),
       next_run_(inheritance.next_run),
       promised_runs_(inheritance.next_run) {
     for (const Intention& each : inheritance.intentions)
@@ -102,7 +105,8 @@ void Supervisor::exited(RunNumber run, const ExitStatus& status, const std::stri
     // and the child's own bind are two moments.
     const bool fresh = ended != nullptr && !ended->was_healthy && !ended->stop_cause && ended->port != 0;
     const bool is_candidate = replica.candidate && replica.candidate->number == run;
-    const ProcessSpec& process = (is_candidate ? replica.update.spec : replica.run_spec)->process;
+    const SpecPtr& own = is_candidate ? replica.update.spec : replica.run_spec;
+    const ProcessSpec& process = (own ? own : replica.spec)->process;
     if (fresh && !process.socket_activation && effects_.port_state(ended->port) == PortState::Taken) {
         const std::string holder = effects_.port_holder(ended->port);
         event.note += (event.note.empty() ? "" : "; ");
@@ -151,6 +155,9 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     mark(member,
          count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now), now);
     if (runs_of(member.replica) != runs) follow_update(member, runs, now);
+    const bool heals = member.replica.run && member.replica.run->was_healthy && !before.was_healthy;
+    if (heals && has_live_run(member.replica))
+        record_run(member, member.replica.run->number, RunRole::Current);
     if (const Shown after = shown(member.replica); after != before) {
         roster_.touch(member);
         const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;

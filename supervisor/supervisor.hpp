@@ -36,6 +36,7 @@ struct Inheritance {
     // Not inherited, but of this one's own start: those that are started at first, with what they depend on,
     // while the others keep still until a reload or an order. Empty: all.
     std::vector<std::string> only;
+    std::vector<FoundRun> runs;  // what became of its runs
 };
 
 // The run to which requests may be sent, null for none: at most one a replica. What is to stop has left the
@@ -174,8 +175,19 @@ class Supervisor {
     void keep_watch(Now now);
     void end_watch(Now now);
 
+    // supervisor_adoption.cpp
+    void adopt_runs(Now now);
+    Member& member_of(const FoundRun& found);
+    void adopt_those(Member& member, const std::vector<const FoundRun*>& found, Now now);
+    bool adopt(Member& member, const FoundRun& found, RunRole role, Now now);
+    void leave_alone(Member& member, const RunRecord& record, const std::string& why, Now now);
+    void settle_ended(Now now);
+    void know_spec(Member& member, const InstanceSpec& spec);
+    void record_run(const Member& member, RunNumber run, RunRole role);
+
     // supervisor_updates.cpp
     void follow_update(Member& member, const Runs& before, Now now);
+    void record_roles(const Member& member, const Runs& before);
     void call_off_others(const Member& member, Now now);
     void move_places(Member& member, const Runs& before, Now now);
     void tell_update(Member& member, const Runs& before, Now now);
@@ -252,6 +264,9 @@ class Supervisor {
     std::optional<AdminReach> admin_change_;     // a reload's, to be told at the end of the turn
     std::vector<AdminOmission> told_omissions_;  // sorted by id
     std::vector<std::string> only_;
+    std::vector<FoundRun> found_runs_;  // until the first configuration is applied
+    std::vector<std::pair<Member*, const FoundRun*>> ended_runs_;
+    std::set<const Member*> left_alone_;  // by the first configuration
     RunNumber next_run_;
     RunNumber promised_runs_;   // the store knows that none below it may be given out again
     std::set<RunNumber> live_;  // all but those that even KILL did not end

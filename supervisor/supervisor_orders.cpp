@@ -63,6 +63,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     roster_.link_dependents();
     configure_routes(now);
     for (const PlanEntry& entry : plan) place(entry);
+    if (!applied_) adopt_runs(now);
     for (auto& [id, instance] : roster_.instances()) roster_.rename_members(instance);
     for (const PlanEntry& entry : plan) {
         Instance* instance = entry.action == PlanAction::Stop ? roster_.find(entry.id) : nullptr;
@@ -77,6 +78,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
         }
     }
     together_.clear();
+    if (!applied_) settle_ended(now);
     // depends_on may have changed, and whom a stop waits for.
     for (auto& [id, instance] : roster_.instances()) {
         for (const auto& member : instance.members) hold_anew(*member, now);
@@ -121,6 +123,7 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
     if (logs_changed) effects_.set_log_settings(member->log_name, instance->spec->policy.log);
     const bool was_leaving = std::exchange(replica.leaving, false);
     if (entry.action != PlanAction::Keep) roster_.touch(*member);
+    know_spec(*member, *instance->spec);
     handle(*member, NewSpec{instance->spec, false, {}}, now);
     if (entry.action == PlanAction::Stop) {
         stop_replica(*member, entry.reason, false, now);
@@ -140,11 +143,14 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
 void Supervisor::want_at_first(Member& member, Now now) {
     const InstanceSpec& spec = *member.replica.spec;
     member.told = true;
+    if (left_alone_.contains(&member)) return;
     const auto intention = intentions_.find({spec.id, member.replica.number});
     const bool told = intention != intentions_.end();
     if (!spec.enabled) return stop_replica(member, "enabled = false", false, now);
     if (told && intention->second == Wanted::Stopped)
         return stop_replica(member, "stopped by an operator", false, now);
+    // What was found running was started by the configuration or a question, and not stopped since.
+    if (!told && has_live_run(member.replica)) return handle(member, StartOrder{}, now);
     if (!told && spec.policy.on_demand) return stop_replica(member, "on_demand = true", false, now);
     if (!told && !spec.policy.autostart) return stop_replica(member, "autostart = false", false, now);
     handle(member, StartOrder{}, now);

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "supervisor/core/launch.hpp"
+#include "supervisor/core/spec_fingerprint.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
@@ -118,6 +119,8 @@ std::optional<SpawnRequest> Supervisor::next_request(const Start& start, Now now
     }
     SpawnRequest request = request_of(member, spec.process, std::move(*launch));
     if (spec.process.socket_activation) request.listen_port = port;
+    request.port = port;
+    request.fingerprint = spec_fingerprint(spec.process);
     if (next_run_ >= promised_runs_) {
         promised_runs_ = next_run_ + run_block;
         effects_.store({.kind = StoreWrite::Kind::SetNextRun, .number = promised_runs_});
@@ -135,8 +138,18 @@ void Supervisor::started(const Start& start, RunNumber run, const SpawnOutcome& 
     const std::uint16_t port = place_of(start.slot, member).port;
     live_.insert(run);
     roster_.set_run(member, run);
-    effects_.store({.kind = StoreWrite::Kind::RunStarted,
-                    .run = {run, member.instance->id, member.replica.number, *outcome, port, now.wall}});
+    RunRecord record;
+    record.run = run;
+    record.instance = member.instance->id;
+    record.replica = member.replica.number;
+    record.pid = *outcome;
+    record.port = port;
+    record.started_at = now.wall;
+    record.role = start.slot == Slot::Candidate ? RunRole::Candidate : RunRole::Current;
+    record.restarts = member.replica.restarts;
+    record.failures = member.replica.failures;
+    effects_.store({.kind = StoreWrite::Kind::RunStarted, .run = std::move(record)});
+    if (start.slot == Slot::Current) member.fingerprint.clear();
     handle(member, Spawned{run, *outcome, port, start.slot}, now);
 }
 

@@ -28,6 +28,7 @@ Supervisor::Runs Supervisor::runs_of(const Replica& replica) {
 
 void Supervisor::follow_update(Member& member, const Runs& before, Now now) {
     move_places(member, before, now);
+    record_roles(member, before);
     tell_update(member, before, now);
     if (member.replica.update.stage == UpdateStage::Trying) {
         trying_.insert(&member);
@@ -35,6 +36,14 @@ void Supervisor::follow_update(Member& member, const Runs& before, Now now) {
         if (member.replica.update.stage == UpdateStage::Failed) call_off_others(member, now);
         want_turn(*member.instance);  // the next one's
     }
+}
+
+void Supervisor::record_roles(const Member& member, const Runs& before) {
+    const Replica& replica = member.replica;
+    if (before.candidate != 0 && replica.run && replica.run->number == before.candidate)
+        record_run(member, before.candidate, RunRole::Current);
+    if (replica.outgoing.size() > before.outgoing)
+        record_run(member, replica.outgoing.back().number, RunRole::Outgoing);
 }
 
 // What failed here is not tried with the other replicas.

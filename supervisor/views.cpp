@@ -131,7 +131,7 @@ StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroup
         row.pid = replica.run->pid;
         row.started_at = replica.run->started_at;
         row.uptime = now.steady - replica.run->started;
-        row.limits = limits_in_force(replica.run_spec->process.limits, cgroups);
+        if (replica.run_spec) row.limits = limits_in_force(replica.run_spec->process.limits, cgroups);
     } else if (replica.next_start != TimePoint::max()) {
         row.next_start_at = replica.next_start_at;
     }

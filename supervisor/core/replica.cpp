@@ -238,7 +238,7 @@ const Run* find_run(const Replica& replica, RunNumber run) {
 }
 
 const SpecPtr& next_spec(const Replica& replica) {
-    return replica.update.stage == UpdateStage::None ? replica.spec : replica.run_spec;
+    return replica.update.stage == UpdateStage::None || !replica.run_spec ? replica.spec : replica.run_spec;
 }
 
 Phase phase_of(const Replica& replica) {
@@ -249,7 +249,7 @@ Phase phase_of(const Replica& replica) {
 
 bool runs_old_spec(const Replica& replica) {
     return has_live_run(replica) && replica.run_spec != replica.spec &&
-           replica.run_spec->process != replica.spec->process;
+           (!replica.run_spec || replica.run_spec->process != replica.spec->process);
 }
 
 bool completed(const Replica& replica) {
@@ -272,7 +272,6 @@ std::string broken_invariant(const Replica& replica) {
     if (!replica.spec) return "there is no specification";
     if (live && replica.next_start != TimePoint::max()) return "a start is due while a run is live";
     if (live && replica.rest != Rest::AtRest) return "it rests while a run is live";
-    if (live && !replica.run_spec) return "a live run has no specification of its own";
     if (live && replica.run->phase == Phase::Stopped) return "a live run is Stopped";
     if (live && replica.run->phase == Phase::Running && !replica.run->healthy_since) {
         return "a Running run has not been healthy";

@@ -61,7 +61,7 @@ struct Replica {
     std::string wanted_reason;  // "stopped by an operator", "enabled = false"
 
     std::optional<Run> run;  // the current one, or the last
-    SpecPtr run_spec;        // what it was started from
+    SpecPtr run_spec;        // what it was started from; null: an earlier supervisor did, and it is not known
 
     Update update;
     std::optional<Run> candidate;  // live, with Trying
@@ -128,6 +128,14 @@ struct NewSpec {
     Duration drain{};
 };
 struct ResetOrder {};
+// A run of an earlier supervisor, found alive. The current one comes first.
+struct Adopted {
+    Run run;
+    RunRole role = RunRole::Current;
+    SpecPtr spec;  // what it was started from; null: not what is configured
+    std::uint64_t restarts = 0;
+    std::uint32_t failures = 0;
+};
 struct UpdateTurn {};  // of those that wait for theirs, it may be updated now
 struct UpdateHeld {
     std::string by;  // "waits for 'db' to be healthy"
@@ -175,9 +183,9 @@ struct Exited {
 };
 struct Woke {};
 
-using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, UpdateTurn,
-                                  UpdateHeld, UpdateCalledOff, Unrouted, MayStart, Blocked, NoPort, Spawned,
-                                  SpawnFailed, Checked, Exited, Woke>;
+using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, Adopted,
+                                  UpdateTurn, UpdateHeld, UpdateCalledOff, Unrouted, MayStart, Blocked,
+                                  NoPort, Spawned, SpawnFailed, Checked, Exited, Woke>;
 
 // What is to be done with a run that is not the current one.
 struct RunOrder {

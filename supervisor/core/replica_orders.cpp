@@ -169,4 +169,20 @@ Actions obey(Replica& replica, const ResetOrder&, Now now) {
     return actions;
 }
 
+Actions obey(Replica& replica, const Adopted& found, Now now) {
+    Actions actions;
+    switch (found.role) {
+        case RunRole::Current:
+            replica.run = found.run;
+            replica.run_spec = found.spec;
+            replica.restarts = found.restarts;
+            replica.failures = found.failures;
+            rest(replica, Rest::AtRest, Phase::Stopped, "");
+            break;
+        case RunRole::Candidate: rolling::adopt_candidate(replica, found.run, now); break;
+        case RunRole::Outgoing: rolling::adopt_outgoing(replica, found.run, now, actions); break;
+    }
+    return actions;
+}
+
 }  // namespace pmctl::orders

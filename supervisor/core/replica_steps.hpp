@@ -23,10 +23,11 @@ Actions obey(Replica& replica, const StopReplica& order, Now now);
 Actions obey(Replica& replica, const RestartOrder& order, Now now);
 Actions obey(Replica& replica, const NewSpec& change, Now now);
 Actions obey(Replica& replica, const ResetOrder& order, Now now);
+Actions obey(Replica& replica, const Adopted& found, Now now);
 
 template <class Event>
-concept IsOrder =
-    std::same_as<Event, StartOrder> || std::same_as<Event, StopReplica> ||
-    std::same_as<Event, RestartOrder> || std::same_as<Event, NewSpec> || std::same_as<Event, ResetOrder>;
+concept IsOrder = std::same_as<Event, StartOrder> || std::same_as<Event, StopReplica> ||
+                  std::same_as<Event, RestartOrder> || std::same_as<Event, NewSpec> ||
+                  std::same_as<Event, ResetOrder> || std::same_as<Event, Adopted>;
 
 }  // namespace pmctl::orders

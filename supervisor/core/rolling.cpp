@@ -57,8 +57,11 @@ std::string last_check_of(const Run& run) {
 
 bool rolls(const Replica& replica) {
     const ProcessSpec& process = replica.spec->process;
-    return replica.spec->policy.update.strategy == UpdateStrategy::Rolling && has_live_run(replica) &&
-           replica.run->phase == Phase::Running && process.port.kind == PortWish::Kind::Auto;
+    if (!has_live_run(replica) || process.port.kind != PortWish::Kind::Auto) return false;
+    // One that was found running serves, and is only not known yet to do so.
+    const bool serves = replica.run->phase == Phase::Running ||
+                        (replica.run->phase == Phase::Starting && replica.run->was_healthy);
+    return replica.spec->policy.update.strategy == UpdateStrategy::Rolling && serves;
 }
 
 void ask(Replica& replica, Now now, Actions& actions) {
@@ -157,6 +160,18 @@ TimePoint next_deadline(const Replica& replica) {
     return next;
 }
 
+void adopt_candidate(Replica& replica, Run run, Now now) {
+    replica.update = {.stage = UpdateStage::Trying,
+                      .spec = replica.spec,
+                      .deadline = now.steady + replica.spec->policy.update.timeout};
+    replica.candidate = std::move(run);
+    if (may_be_trusted(replica)) replica.update.deadline = now.steady + candidate_trial;
+}
+
+void adopt_outgoing(Replica& replica, Run run, Now now, Actions& actions) {
+    send_out(replica, std::move(run), {.cause = StopCause::Asked}, now, actions);
+}
+
 void outgoing_exited(Replica& replica, const Exited& end, Now now, Actions& actions) {
     const auto run = std::find_if(replica.outgoing.begin(), replica.outgoing.end(),
                                   [&](const Run& each) { return each.number == end.run; });
@@ -190,8 +205,6 @@ std::string broken_invariant(const Replica& replica) {
         return "an update and what it brings do not go together";
     if (update.stage != UpdateStage::None && replica.wanted == Wanted::Stopped)
         return "what is to be stopped is updated";
-    if (update.stage != UpdateStage::None && !replica.run_spec)
-        return "there is nothing to keep in an update";
     for (const Run& run : replica.outgoing) {
         if (!is_live(run)) return "a run that has ended is on its way out";
         if (run.phase != Phase::Stopping && run.phase != Phase::Failed)

@@ -46,6 +46,10 @@ void exited(Replica& replica, const Exited& end, Now now, Actions& actions);
 void woke(Replica& replica, Now now, Actions& actions);
 TimePoint next_deadline(const Replica& replica);
 
+// Of an earlier supervisor: its candidate goes on being tried, what was on its way out goes.
+void adopt_candidate(Replica& replica, Run run, Now now);
+void adopt_outgoing(Replica& replica, Run run, Now now, Actions& actions);
+
 // Of a run that is on its way out.
 void outgoing_exited(Replica& replica, const Exited& end, Now now, Actions& actions);
 void unrouted(Replica& replica, const Unrouted& left, Now now, Actions& actions);

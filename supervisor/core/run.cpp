@@ -216,6 +216,19 @@ Run begin_run(RunNumber number, int pid, std::uint16_t port, Now now, const Heal
     return run;
 }
 
+Run adopt_run(RunNumber number, int pid, std::uint16_t port, Duration age, bool was_healthy, Now now,
+              const HealthSettings& health) {
+    Run run = begin_run(number, pid, port, now, health);
+    run.started -= age;
+    run.started_at -= age;
+    run.was_healthy = run.was_healthy || was_healthy;
+    if (health.kind != HealthKind::None && was_healthy) {
+        const Duration each = health.timeout + health.retry_interval;
+        run.deadline = std::min(run.deadline, now.steady + health.restart_after * each);
+    }
+    return run;
+}
+
 RunActions step(Run& run, const RunEvent& event, Now now, const Policy& policy) {
     if (!is_live(run)) return {};
     return std::visit(Overloaded{

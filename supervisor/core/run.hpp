@@ -56,6 +56,9 @@ std::string signal_name(int number);
 // "TERM", "SIGTERM", "15" → 15; nothing for what is no signal.
 std::optional<int> signal_number(std::string_view text);
 
+// What a run is to its replica.
+enum class RunRole { Current, Candidate, Outgoing };
+
 // Why a run is being stopped decides what follows its end: replica.hpp.
 enum class StopCause { Asked, Restart, StartTimeout, Unhealthy };
 
@@ -122,6 +125,10 @@ struct RunActions {
 
 // The run as it is right after its process was spawned.
 Run begin_run(RunNumber number, int pid, std::uint16_t port, Now now, const HealthSettings& health);
+// One that an earlier supervisor started, `age` ago, as it is right after it was found alive. One that was
+// healthy then has to answer as soon as one that fails its checks.
+Run adopt_run(RunNumber number, int pid, std::uint16_t port, Duration age, bool was_healthy, Now now,
+              const HealthSettings& health);
 RunActions step(Run& run, const RunEvent& event, Now now, const Policy& policy);
 // The next moment at which DeadlinePassed is to be reported; max: never.
 TimePoint next_deadline(const Run& run);

@@ -59,8 +59,11 @@ Finding find_stored(const RunRecord& stored, const std::string& scope, const std
         return ended(stored, fmt::format("pid {} is another process now", stored.pid));
     };
     if (stored.pid <= 1) return ended(stored, "");
-    if (!stored.boot_id.empty() && !boot.empty() && stored.boot_id != boot)
-        return ended(stored, "the machine was started anew");
+    if (!stored.boot_id.empty() && !boot.empty() && stored.boot_id != boot) {
+        Finding finding = ended(stored, "the machine was started anew");
+        finding.run.of_earlier_boot = true;
+        return finding;
+    }
     Descriptor pidfd = open_pidfd(stored.pid);
     if (!pidfd && errno == ESRCH) return ended(stored, "");
     if (!pidfd && (errno == EINVAL || errno == ENOENT)) return stranger();

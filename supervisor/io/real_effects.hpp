@@ -57,9 +57,8 @@ class RealEffects final : public Effects {
     // Goes on with one of these as if it had been started here; before the loop's first turn, when the log
     // settings of its name are set. That its log, cgroup or listening socket is not to be had is told as
     // trouble, and the run goes on. Error: nothing was changed, it may be asked for again.
-    Result<void> adopt(RunNumber run);
-    // What a run that has ended meanwhile left in its FIFOs goes to its log.
-    Result<void> collect_logs(const std::string& log_name);
+    Result<void> adopt(RunNumber run) override;
+    void collect_logs(const std::string& log_name) override;
 
     // The loop has ended: nothing that a run has started outlives the supervisor.
     void end_orphans();

@@ -100,11 +100,10 @@ void RealEffects::adopt_waiting_logs() {
     for (const auto& [log_name, pid] : std::map(waiting_logs_)) adopt_logs(log_name, pid);
 }
 
-Result<void> RealEffects::collect_logs(const std::string& log_name) {
+void RealEffects::collect_logs(const std::string& log_name) {
     const auto opened = logs_->open_for(log_name, log_settings_[log_name]);
-    if (!opened) return tl::unexpected(opened.error());
+    if (!opened) return trouble(log_name, "log", opened.error().message);
     logs_->drain(log_name);
-    return {};
 }
 
 }  // namespace pmctl

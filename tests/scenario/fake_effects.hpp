@@ -123,6 +123,14 @@ class FakeEffects final : public Effects {
         if (how.exits_after) exit_at(time + *how.exits_after, request.run, how.exit);
         return pid;
     }
+    std::set<RunNumber> not_adoptable;
+    std::vector<std::string> collected;
+    Result<void> adopt(RunNumber run) override {
+        if (not_adoptable.contains(run) || !live.contains(run)) return fail("it is not there");
+        record("adopt " + live.at(run).name);
+        return {};
+    }
+    void collect_logs(const std::string& name) override { collected.push_back(name); }
     void signal(RunNumber run, int number) override {
         FakeProcess& process = live.at(run);
         process.signals.push_back(number);
