@@ -1,5 +1,6 @@
 """What `pmctl report` tells of a crash, a stop, a reload and a supervisor that was away."""
 
+import datetime
 import json
 import os
 import signal
@@ -13,6 +14,10 @@ class ReportOf(SystemTest):
 
     def row(self, report, name):
         return next(row for row in report["instances"] if row["name"] == name)
+
+    def milliseconds(self, begin, end):
+        times = [datetime.datetime.fromisoformat(text.replace("Z", "+00:00")) for text in (begin, end)]
+        return (times[1] - times[0]).total_seconds() * 1000
 
     def worlds(self):
         world = self.world()
@@ -90,6 +95,24 @@ command = {world.puppet('job')}
         self.assertEqual((web["failures"], web["recovery"]["count"]), (0, 0))
         self.assertEqual(self.row(after, "job")["wanted_ms"], self.row(before, "job")["wanted_ms"])
         self.assertIn("in which no supervisor ran", world.ctl("report").out)
+
+    def test_what_an_adopted_process_did_while_nobody_watched_counts_neither_way(self):
+        world, _ = self.worlds()
+        world.start()
+        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        before = self.report(world)
+        world.process.kill()
+        world.process.wait()
+        world.start()
+        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        self.assertEqual(len([line for line in world.report("web").lines() if line.startswith("started")]), 1)
+        after = self.report(world)
+        self.assertGreater(after["not_watched_ms"], 0)
+        for row in after["instances"]:
+            self.assertEqual((row["failures"], row["recovery"]["count"], row["missed_since"]), (0, 0, None), row)
+            watched = self.milliseconds(after["covered_since"], after["until"]) - after["not_watched_ms"]
+            self.assertLessEqual(row["wanted_ms"], watched + 1)
+        self.assertEqual(after["covered_since"], before["covered_since"])
 
 
 if __name__ == "__main__":
