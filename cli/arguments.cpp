@@ -139,6 +139,7 @@ Result<void> check_together(const Arguments& given) {
         case Command::Ports:
         case Command::Routes:
         case Command::Admin:
+        case Command::Report:
         case Command::Config:
         case Command::Validate:
         case Command::Init:

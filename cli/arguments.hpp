@@ -33,6 +33,7 @@ enum class Command {
     Ports,
     Routes,
     Admin,
+    Report,
     Config,
     Validate,
     Init,

@@ -85,6 +85,13 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
             app.add_flag("--stderr", texts.only_stderr, "Only standard error");
             app.add_flag("-t,--timestamps", into.timestamps, "Begin each line with its time");
             return;
+        case Command::Report:
+            add_targets(app, into);
+            app.add_option(
+                   "--since", into.since,
+                   "From when on: 7d (ago), 2026-11-22T20:10:00Z, \"2026-11-22 20:10\" (default: 24h)")
+                ->type_name("TIME");
+            return;
         case Command::Events:
             add_targets(app, into);
             app.add_flag("-f,--follow", into.follow, "Go on with what happens from now on");
@@ -144,6 +151,10 @@ std::string_view more_help(Command command) {
         case Command::Admin:
             return "Exit status: 0 when the admin service answers, 3 when it does not, 1 where none is "
                    "configured.";
+        case Command::Report:
+            return "Time in which no supervisor ran counts neither as up nor as down, nor does what an "
+                   "operator\n"
+                   "stopped. Exit status: 0, also where an aim is missed.";
         case Command::Routes: return "Exit status: 0, with HOSTNAME 3 when it has no healthy run, 4 unknown.";
         case Command::Wait: return "Exit status: 0 as wished, 3 it can no longer be, 6 time is up.";
         case Command::Plan: return "The same as: pmctl reload --dry-run";

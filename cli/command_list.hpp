@@ -17,7 +17,7 @@ struct CommandEntry {
     std::string_view summary;
 };
 
-inline constexpr std::array<CommandEntry, 24> command_list = {{
+inline constexpr std::array<CommandEntry, 25> command_list = {{
     {Command::Up, "up", "Run", "[-d] [TARGET...]", "Start a supervisor for this configuration and follow it"},
     {Command::Down, "down", "Run", "[--now]", "Stop every instance and the supervisor"},
     {Command::Start, "start", "Run", "TARGET...", "Start instances and wait until they are healthy"},
@@ -33,6 +33,7 @@ inline constexpr std::array<CommandEntry, 24> command_list = {{
     {Command::Ports, "ports", "Look", "", "Show which ports are in use"},
     {Command::Routes, "routes", "Look", "[HOSTNAME]", "Show where hostnames lead"},
     {Command::Admin, "admin", "Look", "", "Show how the admin service is doing and what it says"},
+    {Command::Report, "report", "Look", "[TARGET...]", "Show how well what is wanted was kept running"},
     {Command::Wait, "wait", "Look", "--for WHAT [TARGET...]", "Wait until instances are as they should be"},
     {Command::Reload, "reload", "Configure", "", "Read the configuration again and apply what changed"},
     {Command::Plan, "plan", "Configure", "", "Show what a reload would change"},

@@ -20,6 +20,7 @@ Result<int> run_why(Session& session);
 Result<int> run_ports(Session& session);
 Result<int> run_admin(Session& session);
 Result<int> run_routes(Session& session);
+Result<int> run_report(Session& session);
 Result<int> run_config(Session& session);
 Result<int> run_logs(Session& session);
 Result<int> run_events(Session& session);

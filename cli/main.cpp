@@ -33,6 +33,7 @@ Result<int> run(Session& session) {
         case Command::Ports: return run_ports(session);
         case Command::Routes: return run_routes(session);
         case Command::Admin: return run_admin(session);
+        case Command::Report: return run_report(session);
         case Command::Config: return run_config(session);
         case Command::Validate: return run_validate(session);
         case Command::Init: return run_init(session);

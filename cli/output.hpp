@@ -49,6 +49,9 @@ std::string admin_json(const AdminReply& reply);
 int admin_exit(const AdminReply& reply);
 // "admin: unreachable since 12:03 (connection refused), using the state of 11:58"
 std::string admin_notice(const AdminOutage& outage, WallTime now);
+// output_report.cpp
+std::string report_text(const ReportReply& reply, const Style& style);
+std::string report_json(const ReportReply& reply);
 std::string config_text(const ConfigReply& reply, const Style& style);
 std::string config_json(const ConfigReply& reply);
 

@@ -12,7 +12,8 @@ bool read_local(const std::string& text, const char* format, std::tm parts, Wall
     if (end == nullptr || *end != '\0') return false;
     parts.tm_isdst = -1;
     const std::time_t time = std::mktime(&parts);
-    if (time == -1) return false;
+    constexpr std::time_t latest = std::chrono::duration_cast<std::chrono::seconds>(Duration::max()).count();
+    if (time == -1 || time > latest || time < -latest) return false;
     into = WallTime(std::chrono::seconds(time));
     return true;
 }

@@ -174,6 +174,13 @@ void JsonWriter::milliseconds(std::int64_t nanoseconds) {
     out_ += digits;
 }
 
+void JsonWriter::real(double value) {
+    separate();
+    std::array<char, 32> text{};
+    const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), value);
+    out_.append(text.data(), end);
+}
+
 void JsonWriter::boolean(bool value) {
     separate();
     out_ += value ? "true" : "false";

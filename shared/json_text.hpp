@@ -29,6 +29,7 @@ class JsonWriter {
     void number(std::int64_t value);
     void number(std::uint64_t value);
     void milliseconds(std::int64_t nanoseconds);  // with microseconds as decimals: 1.25
+    void real(double value);                      // finite; the shortest text that reads as this value
     void boolean(bool value);
     void null();
 

@@ -18,11 +18,11 @@ namespace {
 
 // In the order of the variants.
 constexpr std::array<std::string_view, std::variant_size_v<Request>> methods = {
-    "hello", "status", "describe", "start", "stop",   "restart", "reload", "logs",  "events",
-    "why",   "config", "ports",    "scale", "signal", "reset",   "down",   "admin", "routes"};
+    "hello",  "status", "describe", "start",  "stop",  "restart", "reload", "logs",   "events", "why",
+    "config", "ports",  "scale",    "signal", "reset", "down",    "admin",  "routes", "report"};
 constexpr std::array<std::string_view, std::variant_size_v<Reply>> types = {
-    "hello",  "status", "describe", "action", "reload", "logs",
-    "events", "why",    "config",   "ports",  "admin",  "routes"};
+    "hello", "status", "describe", "action", "reload", "logs",  "events",
+    "why",   "config", "ports",    "admin",  "routes", "report"};
 constexpr std::array<std::string_view, 3> outlooks = {"settled", "pending", "stuck"};
 constexpr std::array<std::string_view, 7> kinds = {"failed",      "invalid", "unsettled", "not_found",
                                                    "unavailable", "timeout", "denied"};

@@ -11,6 +11,7 @@
 #include <variant>
 #include <vector>
 
+#include "shared/report_reply.hpp"
 #include "shared/result.hpp"
 #include "shared/time.hpp"
 
@@ -112,15 +113,20 @@ struct RoutesRequest {
     Duration wait{};
     bool operator==(const RoutesRequest&) const = default;
 };
+struct ReportRequest {
+    Targets targets;
+    std::optional<WallTime> since;  // absent: 24 hours ago
+    bool operator==(const ReportRequest&) const = default;
+};
 struct DownRequest {
     bool now = false;  // KILL at once, no grace
     bool operator==(const DownRequest&) const = default;
 };
 
-using Request =
-    std::variant<HelloRequest, StatusRequest, DescribeRequest, StartRequest, StopRequest, RestartRequest,
-                 ReloadRequest, LogsRequest, EventsRequest, WhyRequest, ConfigRequest, PortsRequest,
-                 ScaleRequest, SignalRequest, ResetRequest, DownRequest, AdminRequest, RoutesRequest>;
+using Request = std::variant<HelloRequest, StatusRequest, DescribeRequest, StartRequest, StopRequest,
+                             RestartRequest, ReloadRequest, LogsRequest, EventsRequest, WhyRequest,
+                             ConfigRequest, PortsRequest, ScaleRequest, SignalRequest, ResetRequest,
+                             DownRequest, AdminRequest, RoutesRequest, ReportRequest>;
 
 struct HelloReply {
     int protocol = protocol_version;
@@ -337,8 +343,9 @@ struct RoutesReply {
     bool operator==(const RoutesReply&) const = default;
 };
 
-using Reply = std::variant<HelloReply, StatusReply, DescribeReply, ActionReply, ReloadReply, LogsReply,
-                           EventsReply, WhyReply, ConfigReply, PortsReply, AdminReply, RoutesReply>;
+using Reply =
+    std::variant<HelloReply, StatusReply, DescribeReply, ActionReply, ReloadReply, LogsReply, EventsReply,
+                 WhyReply, ConfigReply, PortsReply, AdminReply, RoutesReply, ReportReply>;
 
 // JSON-RPC 2.0 texts: the method is the command's name, the result an object with its "type". Durations are
 // nanoseconds (`wait_ms`: milliseconds), times RFC 3339 with nine digits. Unknown fields are ignored, absent

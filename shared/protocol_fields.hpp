@@ -79,6 +79,10 @@ void fields(auto& visit, Is<RoutesRequest> auto& m) {
     visit("since", m.since);
     visit.milliseconds("wait_ms", m.wait);
 }
+void fields(auto& visit, Is<ReportRequest> auto& m) {
+    fields(visit, m.targets);
+    visit("since", m.since);
+}
 void fields(auto& visit, Is<DownRequest> auto& m) {
     visit("now", m.now);
 }
@@ -243,6 +247,35 @@ void fields(auto& visit, Is<RouteLine> auto& m) {
 void fields(auto& visit, Is<RoutesReply> auto& m) {
     visit("generation", m.generation);
     visit("routes", m.routes);
+}
+void fields(auto& visit, Is<DurationFigures> auto& m) {
+    visit("count", m.count);
+    visit("mean_ns", m.mean);
+    visit("p50_ns", m.p50);
+    visit("p99_ns", m.p99);
+    visit("worst_ns", m.worst);
+}
+void fields(auto& visit, Is<ReportRow> auto& m) {
+    visit("name", m.name);
+    visit("wanted_ns", m.wanted);
+    visit("served_ns", m.served);
+    visit("failures", m.failures);
+    visit("updates", m.updates);
+    visit("failed_updates", m.failed_updates);
+    visit("recoveries", m.recoveries);
+    visit("missed_since", m.missed_since);
+}
+void fields(auto& visit, Is<ReportReply> auto& m) {
+    visit("since", m.since);
+    visit("covered_since", m.covered_since);
+    visit("until", m.until);
+    visit("not_watched_ns", m.not_watched);
+    visit("rows", m.rows);
+    visit("total", m.total);
+    visit("configuration", m.configuration);
+    visit("cpu_ns", m.cpu);
+    visit("uptime_ns", m.uptime);
+    visit("resident_bytes", m.resident_bytes);
 }
 void fields(auto& visit, Is<PortRow> auto& m) {
     visit("port", m.port);

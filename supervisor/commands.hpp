@@ -42,6 +42,7 @@ class Commands {
     Answer on(const DownRequest& request, bool, Now now);
     Answer on(const AdminRequest&, bool, Now now);
     Answer on(const RoutesRequest& request, bool may_park, Now);
+    Answer on(const ReportRequest& request, bool, Now now);  // commands_report.cpp
 
     // The targets of a command that changes something; refused while the supervisor stops.
     Result<std::vector<Member*>> concerned(const Targets& targets) const;

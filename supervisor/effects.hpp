@@ -15,6 +15,7 @@
 #include "shared/time.hpp"
 #include "supervisor/core/admin_call.hpp"
 #include "supervisor/core/config.hpp"
+#include "supervisor/core/mark.hpp"
 #include "supervisor/core/run.hpp"
 
 namespace pmctl {
@@ -138,6 +139,7 @@ struct StoreWrite {
         RunChanged,      // run: role, restarts, failures and was_healthy, where it is stored; the rest stays
         RunEnded,        // run.run
         AppendEvent,     // event
+        AppendMark,      // mark
         SetNextRun,      // number: no run below it may be given out again
         SetAdmin,        // admin: the admin service's state in force; null: there is none
     };
@@ -146,7 +148,15 @@ struct StoreWrite {
     std::uint64_t number = 0;
     RunRecord run;
     Event event;
+    Mark mark;
     std::shared_ptr<const AdminSnapshot> admin;
+};
+
+// The supervisor's own process.
+struct OwnFigures {
+    Duration cpu{};  // user and system, in its whole life
+    Duration uptime{};
+    std::uint64_t resident_bytes = 0;
 };
 
 class Effects {
@@ -211,6 +221,10 @@ class Effects {
     virtual std::string log_path(const std::string& log_name) = 0;
     // The last `limit` stored events of this name, oldest first.
     virtual std::vector<Event> history(const std::string& name, std::size_t limit) = 0;
+    // The stored marks in the order in which they were made, also those of this moment: from `since` on, and
+    // before that the last one of each name that says what has lasted since.
+    virtual Result<std::vector<Mark>> marks(WallTime since) = 0;
+    virtual OwnFigures own_figures() = 0;
     // memory, cpu and tasks of `limits` are in force.
     virtual bool has_cgroups() = 0;
 

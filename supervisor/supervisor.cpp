@@ -152,7 +152,8 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     const Shown before = shown(member.replica);
     const Runs runs = runs_of(member.replica);
     const Actions actions = step(member.replica, event, now, effects_.random());
-    count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now);
+    mark(member,
+         count_event(member.tally, totals_, member.replica, event, before.phase, before.restarts, now), now);
     if (runs_of(member.replica) != runs) follow_update(member, runs, now);
     const bool heals = member.replica.run && member.replica.run->was_healthy && !before.was_healthy;
     if (heals && has_live_run(member.replica))
@@ -373,6 +374,8 @@ void Supervisor::end_turn(Now now) {
     const bool all_stopped = finishing_ && live_.empty() && !finished_;
     finished_ = finished_ || all_stopped;
     if (all_stopped) note("", "supervisor", "every instance has stopped", now);
+    if (all_stopped) end_watch(now);
+    keep_watch(now);
     update_routes(now);
     end_drains(now);
     --depth_;

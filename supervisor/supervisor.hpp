@@ -169,6 +169,12 @@ class Supervisor {
     Result<Launch> launch_of(const Member& member, const InstanceSpec& spec, std::uint16_t port) const;
     SpawnRequest request_of(const Member& member, const ProcessSpec& process, Launch launch) const;
 
+    // supervisor_marks.cpp
+    void mark(const std::string& name, MarkKind kind, Now now, Duration took = {});
+    void mark(const Member& member, const Counted& counted, Now now);
+    void keep_watch(Now now);
+    void end_watch(Now now);
+
     // supervisor_adoption.cpp
     void adopt_runs(Now now);
     Member& member_of(const FoundRun& found);
@@ -226,6 +232,7 @@ class Supervisor {
     void store_admin();
 
     // supervisor_orders.cpp
+    std::vector<PlanEntry> apply_files(Config config, Now now);
     std::vector<PlanEntry> converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                     Now now);
     std::map<std::string, Actual> actual() const;
@@ -279,6 +286,8 @@ class Supervisor {
     TimePoint verify_at_ = TimePoint::max();
     std::vector<Member*> left_;  // to be forgotten at the end of the turn
     int depth_ = 0;              // of nested turns: the outermost one ends it
+    WallTime marked_at_{};       // the last one; WallTime{}: none yet
+    bool watching_ = true;
     bool applied_ = false;
     bool finishing_ = false;
     bool finished_ = false;

@@ -136,6 +136,7 @@ void Supervisor::admin_replied(std::uint64_t number, AdminResult result, Now now
     if (told.empty() || !admin_) return;
     // The turn is over: what was to be started has been.
     mark_applied(*admin_, effects_.clock());
+    mark("", MarkKind::Applied, now, admin_->latencies.last);
     note("", "admin", told + " in " + describe_duration(admin_->latencies.last), now);
 }
 

@@ -23,6 +23,15 @@ std::vector<PlanEntry> Supervisor::plan(const Config& config) const {
 }
 
 std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
+    const bool is_first = !applied_;
+    const TimePoint begun = effects_.clock();
+    auto plan = apply_files(std::move(config), now);
+    // The turn is over: what was to be started has been. The first start is no change.
+    if (!is_first) mark("", MarkKind::Applied, now, effects_.clock() - begun);
+    return plan;
+}
+
+std::vector<PlanEntry> Supervisor::apply_files(Config config, Now now) {
     const Turn turn(*this, now);
     const auto scales = std::exchange(inherited_scales_, {});
     if (applied_) {

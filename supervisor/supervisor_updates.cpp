@@ -84,6 +84,7 @@ void Supervisor::tell_update(Member& member, const Runs& before, Now now) {
         tell("update: the new process starts (" + process_in_words(*replica.candidate) + ")", false);
     if (before.candidate != 0 && replica.run && replica.run->number == before.candidate) {
         ++totals_.updates_done;
+        mark(member.log_name, MarkKind::Updated, now);
         const std::string old = before.outgoing < replica.outgoing.size()
                                     ? "; the old one (" + process_in_words(replica.outgoing.back()) + ") goes"
                                     : "";
@@ -93,6 +94,7 @@ void Supervisor::tell_update(Member& member, const Runs& before, Now now) {
     }
     if (replica.update.stage == UpdateStage::Failed && before.stage != UpdateStage::Failed) {
         ++totals_.updates_failed;
+        mark(member.log_name, MarkKind::UpdateFailed, now);
         tell("update failed: " + replica.update.reason +
                  (has_live_run(replica) ? "; pid " + std::to_string(replica.run->pid) + " stays" : ""),
              true);

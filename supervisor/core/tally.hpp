@@ -4,8 +4,10 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "supervisor/core/mark.hpp"
 #include "supervisor/core/metrics_text.hpp"
 #include "supervisor/core/replica.hpp"
 
@@ -42,8 +44,14 @@ struct Totals {
 Duration wanted_until(const Tally& tally, TimePoint now);
 Duration served_until(const Tally& tally, TimePoint now);
 
+// What is to be marked of an event.
+struct Counted {
+    bool failed = false;
+    std::optional<MarkKind> now;  // Serves, Missed or NotWanted, where it was another one
+};
+
 // The replica has become what it is by this event; `before`: its phase then, and its restarts.
-void count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event,
-                 Phase before, std::uint64_t restarts_before, Now now);
+Counted count_event(Tally& tally, Totals& totals, const Replica& replica, const ReplicaEvent& event,
+                    Phase before, std::uint64_t restarts_before, Now now);
 
 }  // namespace pmctl

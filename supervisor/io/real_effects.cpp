@@ -9,6 +9,7 @@
 
 #include "shared/size.hpp"
 #include "supervisor/io/port_probe.hpp"
+#include "supervisor/io/process_figures.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
@@ -296,6 +297,16 @@ std::string RealEffects::log_path(const std::string& log_name) {
 
 std::vector<Event> RealEffects::history(const std::string& name, std::size_t limit) {
     return store_->events_before(name, UINT64_MAX, limit).value_or(std::vector<Event>{});
+}
+
+Result<std::vector<Mark>> RealEffects::marks(WallTime since) {
+    if (auto stored = store_->flush(store_patience); !stored) return tl::unexpected(stored.error());
+    return store_->marks(since);
+}
+
+OwnFigures RealEffects::own_figures() {
+    const ProcessFigures figures = process_figures();
+    return {figures.cpu, clock() - begun_, figures.resident_bytes};
 }
 
 bool RealEffects::has_cgroups() {

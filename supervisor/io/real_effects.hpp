@@ -94,6 +94,8 @@ class RealEffects final : public Effects {
                                 const std::vector<std::pair<std::string, std::string>>& names) override;
     std::string log_path(const std::string& log_name) override;
     std::vector<Event> history(const std::string& name, std::size_t limit) override;
+    Result<std::vector<Mark>> marks(WallTime since) override;
+    OwnFigures own_figures() override;
     bool has_cgroups() override;
     TimePoint clock() override;
     double random() override;
@@ -146,6 +148,7 @@ class RealEffects final : public Effects {
     std::unordered_map<RunNumber, LiveRun> live_;
     std::unordered_map<RunNumber, Finding> found_;  // alive, and not adopted yet
     std::string boot_id_ = boot_id();
+    TimePoint begun_ = clock();
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::vector<EndedRun> ended_;  // in this turn of the loop
     std::mt19937_64 random_;

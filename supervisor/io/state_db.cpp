@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "supervisor/io/admin_answer.hpp"
+#include "supervisor/io/state_columns.hpp"
 #include "supervisor/io/state_schema.hpp"
 
 namespace pmctl {
@@ -30,26 +31,13 @@ constexpr std::array sql_texts = {
     "INSERT INTO numbers VALUES ('next_run', ?1) "
     "ON CONFLICT (name) DO UPDATE SET value = max(value, ?1)",
     "DELETE FROM events WHERE number <= ?",
+    "INSERT INTO marks (at, name, mark, took) VALUES (?, ?, ?, ?)",
+    "DELETE FROM marks WHERE number <= (SELECT max(number) FROM marks) - ?",
     "INSERT OR REPLACE INTO admin VALUES (1, ?)",
     "DELETE FROM admin",
     "BEGIN IMMEDIATE",
     "COMMIT",
 };
-
-std::string column_text(sqlite3_stmt* row, int column) {
-    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(row, column));
-    return text == nullptr ? std::string()
-                           : std::string(text, static_cast<std::size_t>(sqlite3_column_bytes(row, column)));
-}
-
-template <class T>
-T column_number(sqlite3_stmt* row, int column) {
-    return static_cast<T>(sqlite3_column_int64(row, column));
-}
-
-WallTime column_time(sqlite3_stmt* row, int column) {
-    return WallTime(Duration(sqlite3_column_int64(row, column)));
-}
 
 std::string_view role_text(RunRole role) {
     switch (role) {
@@ -82,26 +70,6 @@ RunRecord column_run(sqlite3_stmt* row) {
     found.listening = column_number<int>(row, 14) != 0;
     found.cgroup = column_text(row, 15);
     return found;
-}
-
-// Not copied: what is bound outlives the step.
-void bind_value(sqlite3_stmt* statement, int place, std::string_view text) {
-    sqlite3_bind_text(statement, place, text.data() == nullptr ? "" : text.data(),
-                      static_cast<int>(text.size()), SQLITE_STATIC);
-}
-template <class T>
-    requires std::is_integral_v<T>
-void bind_value(sqlite3_stmt* statement, int place, T number) {
-    sqlite3_bind_int64(statement, place, static_cast<std::int64_t>(number));
-}
-void bind_value(sqlite3_stmt* statement, int place, WallTime when) {
-    sqlite3_bind_int64(statement, place, when.time_since_epoch().count());
-}
-
-template <class... Values>
-void bind_all(sqlite3_stmt* statement, const Values&... values) {
-    int place = 0;
-    (bind_value(statement, ++place, values), ...);
 }
 
 }  // namespace
@@ -259,6 +227,10 @@ DbResult<void> StateDb::prune_events(std::uint64_t up_to) {
     return run(PruneEvents, static_cast<std::int64_t>(up_to));
 }
 
+DbResult<void> StateDb::prune_marks(std::uint64_t kept) {
+    return run(PruneMarks, static_cast<std::int64_t>(kept));
+}
+
 DbResult<void> StateDb::apply(const StoreWrite& write) {
     using Kind = StoreWrite::Kind;
     const auto bound = [this](Sql which, const auto&... values) {
@@ -296,35 +268,16 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
             const Event& event = write.event;
             return bound(AppendEvent, event.number, event.at, event.name, event.kind, event.text);
         }
+        case Kind::AppendMark: {
+            const Mark& mark = write.mark;
+            return bound(AppendMark, mark.at, mark.name, static_cast<int>(mark.kind), mark.took.count());
+        }
         case Kind::SetNextRun: return set_next_run(write.number);
         case Kind::SetAdmin:
             if (!write.admin) return run(ForgetAdmin);
             return run(SetAdmin, std::string_view(admin_snapshot_text(*write.admin)));
     }
     return {};
-}
-
-DbResult<std::vector<Event>> StateDb::events(std::string_view name, std::uint64_t after, std::uint64_t before,
-                                             std::size_t limit, Which which) {
-    const std::string sql =
-        std::string("SELECT number, at, name, kind, text FROM events WHERE number > ?1 AND number < ?2") +
-        (name.empty() ? "" : " AND name = ?4") + " ORDER BY number" +
-        (which == Which::Newest ? " DESC" : "") + " LIMIT ?3";
-    const auto query = compile(sql.c_str());
-    if (!query) return tl::unexpected(query.error());
-    sqlite3_stmt* row = query->get();
-    constexpr auto highest = std::uint64_t{1} << 62;  // SQLite's integers have a sign
-    bind_all(row, std::min(after, highest), std::min(before, highest), limit);
-    if (!name.empty()) bind_value(row, 4, name);
-    std::vector<Event> found;
-    int code = SQLITE_ROW;
-    while ((code = sqlite3_step(row)) == SQLITE_ROW) {
-        found.push_back({column_number<std::uint64_t>(row, 0), column_time(row, 1), column_text(row, 2),
-                         column_text(row, 3), column_text(row, 4)});
-    }
-    if (code != SQLITE_DONE) return tl::unexpected(error(""));
-    if (which == Which::Newest) std::ranges::reverse(found);
-    return found;
 }
 
 DbResult<StoredState> StateDb::read(std::size_t recent_events) {

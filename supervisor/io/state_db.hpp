@@ -54,12 +54,16 @@ class StateDb {
     DbResult<std::vector<Event>> events(std::string_view name, std::uint64_t after, std::uint64_t before,
                                         std::size_t limit, Which which);
 
+    // See Effects::marks.
+    DbResult<std::vector<Mark>> marks(WallTime since);
+
     // Durable: on the disk when commit returns, not only safe from the death of this process.
     enum class Durability { Process, Disk };
     DbResult<void> begin(Durability durability);
     DbResult<void> apply(const StoreWrite& write);
     DbResult<void> set_next_run(RunNumber number);  // kept if the stored one is higher
     DbResult<void> prune_events(std::uint64_t up_to);
+    DbResult<void> prune_marks(std::uint64_t kept);  // all but the newest so many
     DbResult<void> commit();
     void rollback();
 
@@ -77,6 +81,8 @@ class StateDb {
         AppendEvent,
         SetNextRun,
         PruneEvents,
+        AppendMark,
+        PruneMarks,
         SetAdmin,
         ForgetAdmin,
         Begin,

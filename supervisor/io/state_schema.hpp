@@ -48,6 +48,8 @@ inline constexpr auto schema_version = static_cast<std::int64_t>(schema_steps.si
 // Came later, as an addition that leaves the version as it is: an older pmctl passes over it.
 inline constexpr const char* added_tables = R"(
 CREATE TABLE IF NOT EXISTS admin (one INTEGER PRIMARY KEY CHECK (one = 1), snapshot TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL,
+                                  mark INTEGER NOT NULL, took INTEGER NOT NULL);
 )";
 
 }  // namespace pmctl

@@ -19,7 +19,7 @@ namespace pmctl {
 namespace {
 
 constexpr std::size_t transaction_size = 512;
-constexpr std::uint64_t prune_every = 4096;  // events
+constexpr std::uint64_t prune_every = 4096;  // events, marks
 
 // What an operator asked for: on the disk before the answer goes out.
 bool is_intention(const StoreWrite& write) {
@@ -32,6 +32,7 @@ bool is_intention(const StoreWrite& write) {
         case StoreWrite::Kind::RunChanged:
         case StoreWrite::Kind::RunEnded:
         case StoreWrite::Kind::AppendEvent:
+        case StoreWrite::Kind::AppendMark:
         case StoreWrite::Kind::SetNextRun:
         case StoreWrite::Kind::SetAdmin: return false;
     }
@@ -63,6 +64,7 @@ struct StateStore::Inner {
     RunNumber next_run = 0;  // higher than any run that was seen
     RunNumber stored_next_run = 0;
     std::uint64_t pruned_at = 0;
+    std::uint64_t unpruned_marks = prune_every;  // since they were pruned last; not known at first
     Duration retry{};
 
     const std::string path;
@@ -128,14 +130,18 @@ DbResult<void> StateStore::Inner::write_some() {
     const bool durable = std::any_of(first, last, is_intention);
     auto done = db->begin(durable ? StateDb::Durability::Disk : StateDb::Durability::Process);
     std::uint64_t last_event = 0;
+    std::uint64_t marks = unpruned_marks;
     for (auto write = first; done && write != last; ++write) {
         if (write->kind == StoreWrite::Kind::RunStarted) next_run = std::max(next_run, write->run.run + 1);
         if (write->kind == StoreWrite::Kind::AppendEvent) last_event = write->event.number;
+        if (write->kind == StoreWrite::Kind::AppendMark) ++marks;
         done = db->apply(*write);
     }
     if (done && next_run > stored_next_run) done = db->set_next_run(next_run);
     const bool prune = last_event > limits.kept_events && last_event / prune_every != pruned_at;
     if (done && prune) done = db->prune_events(last_event - limits.kept_events);
+    const bool prune_marks = marks > prune_every;
+    if (done && prune_marks) done = db->prune_marks(limits.kept_marks);
     if (done) done = db->commit();
     if (!done) {
         db->rollback();
@@ -143,6 +149,7 @@ DbResult<void> StateStore::Inner::write_some() {
     }
     stored_next_run = next_run;
     if (prune) pruned_at = last_event / prune_every;
+    unpruned_marks = prune_marks ? 0 : marks;
     batch_done = end;
     return done;
 }
@@ -178,13 +185,15 @@ void StateStore::Inner::worked(std::unique_lock<std::mutex>& lock) {
     lock.lock();
 }
 
-// The oldest tenth of the events goes; then runs that began and ended in the queue, which nobody will look
-// for. Intentions stay whatever it costs: people make them, and there are few.
+// The oldest tenth of what tells of the past goes; then runs that began and ended in the queue, which nobody
+// will look for. Intentions stay whatever it costs: people make them, and there are few.
 void StateStore::Inner::make_room() {
     std::size_t surplus = std::max<std::size_t>(queue.size() / 10, 1);
     const std::size_t before = queue.size();
     std::erase_if(queue, [&](const StoreWrite& write) {
-        if (surplus == 0 || write.kind != StoreWrite::Kind::AppendEvent) return false;
+        const bool is_past =
+            write.kind == StoreWrite::Kind::AppendEvent || write.kind == StoreWrite::Kind::AppendMark;
+        if (surplus == 0 || !is_past) return false;
         --surplus;
         ++lost_events;
         return true;
@@ -342,6 +351,13 @@ Result<std::vector<Event>> StateStore::events_after(std::string_view name, std::
     auto found = StateDb::open(inner_->path, StateDb::Use::Read).and_then([&](StateDb db) {
         return db.events(name, after, UINT64_MAX, limit, StateDb::Which::Oldest);
     });
+    if (!found) return fail("'" + inner_->path + "': " + found.error().message);
+    return std::move(*found);
+}
+
+Result<std::vector<Mark>> StateStore::marks(WallTime since) const {
+    auto found =
+        StateDb::open(inner_->path, StateDb::Use::Read).and_then([&](StateDb db) { return db.marks(since); });
     if (!found) return fail("'" + inner_->path + "': " + found.error().message);
     return std::move(*found);
 }

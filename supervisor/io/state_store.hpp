@@ -20,6 +20,7 @@ namespace pmctl {
 struct StoreLimits {
     std::size_t recent_events = 1000;     // read at open
     std::uint64_t kept_events = 100'000;  // older ones are pruned, 4,096 at a time
+    std::uint64_t kept_marks = 200'000;   // the same
     std::size_t queued_writes = 100'000;  // while the disk refuses: beyond, the oldest events go
     // How long the writer gathers after a first write, so that a burst is a few transactions. Intentions do
     // not wait, nor does flush.
@@ -66,6 +67,8 @@ class StateStore {
                                                            std::size_t limit) const;
     [[nodiscard]] Result<std::vector<Event>> events_after(std::string_view name, std::uint64_t after,
                                                           std::size_t limit) const;
+    // See Effects::marks, but for what is queued.
+    [[nodiscard]] Result<std::vector<Mark>> marks(WallTime since) const;
 
   private:
     struct Inner;

@@ -213,6 +213,14 @@ class FakeEffects final : public Effects {
     }
     std::string log_path(const std::string& name) override { return "/var/lib/pmctl/logs/" + name; }
     std::vector<Event> history(const std::string&, std::size_t) override { return {}; }
+    Result<std::vector<Mark>> marks(WallTime) override {
+        std::vector<Mark> all;
+        for (const StoreWrite& each : writes) {
+            if (each.kind == StoreWrite::Kind::AppendMark) all.push_back(each.mark);
+        }
+        return all;
+    }
+    OwnFigures own_figures() override { return {time / 100, time, 12 << 20}; }
     bool has_cgroups() override { return false; }
     TimePoint clock() override { return TimePoint(std::chrono::hours(1) + time); }
     double random() override { return dice[randoms++ % dice.size()]; }

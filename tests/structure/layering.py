@@ -58,7 +58,7 @@ places = {
     r"nng/": r"(shared/nng_handles\.hpp|cli/client\w*\.[ch]pp|supervisor/io/control\w*\.[ch]pp)",
     r"CLI/": r"(cli/arguments\w*\.cpp|supervisor/flags\.cpp)",
     r"toml\+\+/": r"(supervisor/core/config_\w+\.cpp|shared/control_path\.cpp)",
-    r"sqlite3": r"supervisor/io/state_db\.cpp",
+    r"sqlite3": r"supervisor/io/state_(db|columns|history)\.cpp",
     r"spdlog/": r"supervisor/\w+\.[ch]pp",
 }
 # The core knows no clock, no chance, no file, no thread.

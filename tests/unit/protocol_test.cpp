@@ -63,7 +63,8 @@ std::vector<Request> every_request() {
             ResetRequest{some},
             DownRequest{true},
             AdminRequest{},
-            RoutesRequest{"shop.localhost", 7, 30s}};
+            RoutesRequest{"shop.localhost", 7, 30s},
+            ReportRequest{some, moment}};
 }
 
 std::vector<Reply> every_reply() {
@@ -94,6 +95,16 @@ std::vector<Reply> every_reply() {
         ConfigReply{{{"instances.web.port", "\"auto\"", "default"}}},
         PortsReply{30000, 31000, 998, {{30001, "web", "used"}}},
         RoutesReply{9, {{"shop.localhost", "127.0.0.1:30001", "web:1", "Running"}, {"x", "", "y", "Failed"}}},
+        ReportReply{moment,
+                    moment,
+                    moment,
+                    3s,
+                    {{"web", 10s, 9s, 1, 2, 3, {1, 1s, 2s, 3s, 4s}, moment}, {}},
+                    {"", 20s, 9s, 1, 2, 3, {}, {}},
+                    {7, 1ms, 2ms, 3ms, 4ms},
+                    5s,
+                    100s,
+                    12 << 20},
         AdminReply{"https://admin",
                    "admin",
                    "poll",
