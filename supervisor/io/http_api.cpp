@@ -146,9 +146,10 @@ void HttpApi::Inner::open() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     // Runs need descriptors, too.
-    const std::size_t connections = std::min<std::size_t>(HttpServer::max_connections, limit.rlim_cur / 4);
+    HttpServer::Limits limits;
+    limits.connections = std::min<std::size_t>(limits.connections, limit.rlim_cur / 4);
     auto server = HttpServer::listen(
-        loop_, settings_.listen, connections,
+        loop_, settings_.listen, limits,
         {[this](Ticket ticket, const HttpRequest& request) { asked(ticket, request); },
          [this](Ticket ticket) { time_is_up(ticket); }, [this](Ticket ticket) { lost(ticket); },
          [this](Ticket ticket) { streams_->drained(ticket); }});

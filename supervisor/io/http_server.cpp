@@ -71,10 +71,10 @@ HttpResponse http_error(int status, const std::string& message) {
 struct HttpServer::Inner {
     using PeerPtr = std::shared_ptr<HttpPeer>;
 
-    Inner(Loop& loop, HttpSocket socket, std::size_t connections, Hooks hooks)
+    Inner(Loop& loop, HttpSocket socket, const Limits& limits, Hooks hooks)
         : loop_(loop),
           socket_(std::move(socket)),
-          most_(std::min(connections, max_connections)),
+          limits_(limits),
           hooks_(std::move(hooks)),
           timer_(loop, [this] { look(); }) {}
     Inner(const Inner&) = delete;
@@ -111,7 +111,7 @@ struct HttpServer::Inner {
 
     Loop& loop_;
     HttpSocket socket_;
-    std::size_t most_;
+    Limits limits_;
     Hooks hooks_;
     Timer timer_;
     std::unordered_map<Ticket, PeerPtr> peers_;
@@ -137,7 +137,7 @@ void HttpServer::Inner::accept_some() {
 }
 
 void HttpServer::Inner::add(int fd) {
-    if (peers_.size() >= most_) {
+    if (peers_.size() >= std::min(limits_.connections, max_connections)) {
         // What it does not take at once it does not get.
         [[maybe_unused]] const auto sent = ::send(fd, too_many.data(), too_many.size(), MSG_NOSIGNAL);
         ::close(fd);
@@ -157,7 +157,7 @@ void HttpServer::Inner::add(int fd) {
     }
     peer->progress = Loop::now().steady;
     peers_.emplace(peer->ticket, peer);
-    set_deadline(*peer, peer->progress + idle_time);
+    set_deadline(*peer, peer->progress + limits_.idle_time);
 }
 
 void HttpServer::Inner::ready(Ticket ticket, std::uint32_t events) {
@@ -213,7 +213,7 @@ void HttpServer::Inner::answer(HttpPeer& peer, const HttpResponse& response) {
     peer.ends = !peer.keep_alive;
     peer.state = State::Reading;
     peer.progress = now.steady;
-    set_deadline(peer, now.steady + idle_time);
+    set_deadline(peer, now.steady + limits_.idle_time);
     if (!peer.taking) flush(peer);
 }
 
@@ -223,7 +223,7 @@ void HttpServer::Inner::flush(HttpPeer& peer) {
     const std::size_t left = peer.backlog();
     if (left < before) {
         peer.progress = Loop::now().steady;
-        if (peer.state == State::Reading) set_deadline(peer, peer.progress + idle_time);
+        if (peer.state == State::Reading) set_deadline(peer, peer.progress + limits_.idle_time);
     }
     if (peer.state == State::Streaming && left > max_backlog_bytes) return drop(peer);
     if (left == 0 && peer.ends) {
@@ -282,8 +282,8 @@ void HttpServer::Inner::time_is_up(HttpPeer& peer, TimePoint now) {
         case State::Ending: return drop(peer);
         case State::Asked: return hooks_.time_is_up(peer.ticket);
         case State::Streaming:
-            if (peer.backlog() > 0 && now - peer.progress > idle_time) return drop(peer);
-            set_deadline(peer, now + keep_alive_comment);
+            if (peer.backlog() > 0 && now - peer.progress > limits_.idle_time) return drop(peer);
+            set_deadline(peer, now + limits_.keep_alive_comment);
             peer.out += ":\n\n";
             return flush(peer);
     }
@@ -300,11 +300,11 @@ void HttpServer::Inner::drop(HttpPeer& peer) {
     if (tell) hooks_.lost(peer.ticket);
 }
 
-Result<HttpServer> HttpServer::listen(Loop& loop, const std::string& address, std::size_t connections,
+Result<HttpServer> HttpServer::listen(Loop& loop, const std::string& address, const Limits& limits,
                                       Hooks hooks) {
     auto socket = open_http_socket(address);
     if (!socket) return tl::unexpected(socket.error());
-    auto inner = std::make_unique<Inner>(loop, std::move(*socket), connections, std::move(hooks));
+    auto inner = std::make_unique<Inner>(loop, std::move(*socket), limits, std::move(hooks));
     if (auto opened = inner->open(); !opened) return tl::unexpected(opened.error());
     return HttpServer(std::move(inner));
 }
@@ -344,7 +344,7 @@ bool HttpServer::stream(Ticket ticket) {
         return false;
     }
     peer->state = State::Streaming;
-    inner_->set_deadline(*peer, now.steady + keep_alive_comment);
+    inner_->set_deadline(*peer, now.steady + inner_->limits_.keep_alive_comment);
     return true;
 }
 

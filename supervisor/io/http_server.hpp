@@ -53,12 +53,16 @@ class HttpServer {
     static constexpr std::size_t max_connections = 4096;
     static constexpr std::size_t max_header_bytes = std::size_t{16} << 10;
     static constexpr std::size_t max_backlog_bytes = std::size_t{1} << 20;  // of a stream
-    static constexpr Duration idle_time = std::chrono::seconds(60);
-    static constexpr Duration keep_alive_comment = std::chrono::seconds(15);  // of a stream
 
-    // "127.0.0.1:9180", "[::1]:0", "unix:/path", "localhost:80". `connections`: at most so many at a time, of
-    // max_connections. A socket file that nobody listens on is replaced. Error: what the system says.
-    static Result<HttpServer> listen(Loop& loop, const std::string& address, std::size_t connections,
+    struct Limits {
+        std::size_t connections = max_connections;      // at most so many at a time, of max_connections
+        Duration idle_time = std::chrono::seconds(60);  // without a request, or without progress
+        Duration keep_alive_comment = std::chrono::seconds(15);  // of a stream on which nothing happens
+    };
+
+    // "127.0.0.1:9180", "[::1]:0", "unix:/path", "localhost:80". A socket file that nobody listens on is
+    // replaced. Error: what the system says.
+    static Result<HttpServer> listen(Loop& loop, const std::string& address, const Limits& limits,
                                      Hooks hooks);
     HttpServer(HttpServer&&) noexcept;
     HttpServer& operator=(HttpServer&&) noexcept;

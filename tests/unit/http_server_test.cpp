@@ -1,6 +1,8 @@
 #include "supervisor/io/http_server.hpp"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <memory>
@@ -146,7 +148,7 @@ TEST_CASE("More connections than are allowed are told so, and there is room agai
     TestLoop loop;
     std::optional<HttpServer> server;
     auto opened =
-        HttpServer::listen(loop.loop, "127.0.0.1:0", 2,
+        HttpServer::listen(loop.loop, "127.0.0.1:0", {.connections = 2},
                            {[&](HttpServer::Ticket ticket, const HttpRequest&) { server->reply(ticket, {}); },
                             [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}});
     REQUIRE(opened);
@@ -169,7 +171,7 @@ TEST_CASE("A stream whose client does not read is dropped when too much waits fo
     HttpServer::Ticket stream = 0;
     bool lost = false;
     auto opened = HttpServer::listen(
-        loop.loop, "127.0.0.1:0", 10,
+        loop.loop, "127.0.0.1:0", {.connections = 10},
         {[&](HttpServer::Ticket ticket, const HttpRequest&) {
              if (server->stream(ticket)) stream = ticket;
          },
@@ -183,6 +185,85 @@ TEST_CASE("A stream whose client does not read is dropped when too much waits fo
     for (int i = 0; i < 1000 && !lost; ++i) server->push(stream, piece);
     CHECK(lost);
     CHECK(server->connections() == 0);
+}
+
+TEST_CASE("A connection without a request, and one without a further one, is closed after idle_time") {
+    TestLoop loop;
+    std::optional<HttpServer> server;
+    auto opened =
+        HttpServer::listen(loop.loop, "127.0.0.1:0", {.idle_time = std::chrono::milliseconds(30)},
+                           {[&](HttpServer::Ticket ticket, const HttpRequest&) { server->reply(ticket, {}); },
+                            [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}});
+    REQUIRE(opened);
+    server.emplace(std::move(*opened));
+    HttpClient silent(loop, server->port());
+    HttpClient halfway(loop, server->port());
+    halfway.send("GET / HTT");
+    HttpClient kept(loop, server->port());
+    kept.get("/");
+    CHECK(kept.answer().status == 200);
+    for (HttpClient* each : {&silent, &halfway, &kept}) CHECK(loop.until([&] { return each->ended(); }));
+    CHECK(server->connections() == 0);
+}
+
+TEST_CASE("A held request is not idle: it waits for as long as it may") {
+    TestLoop loop;
+    std::optional<HttpServer> server;
+    auto opened =
+        HttpServer::listen(loop.loop, "127.0.0.1:0", {.idle_time = std::chrono::milliseconds(10)},
+                           {[&](HttpServer::Ticket ticket, const HttpRequest&) {
+                                server->hold(ticket, Loop::now().steady + std::chrono::milliseconds(100));
+                            },
+                            [&](HttpServer::Ticket ticket) { server->reply(ticket, {}); },
+                            [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}});
+    REQUIRE(opened);
+    server.emplace(std::move(*opened));
+    HttpClient one(loop, server->port());
+    one.get("/");
+    CHECK(one.answer().status == 200);
+}
+
+TEST_CASE("A stream on which nothing happens says so from time to time") {
+    TestLoop loop;
+    std::optional<HttpServer> server;
+    HttpServer::Ticket stream = 0;
+    auto opened =
+        HttpServer::listen(loop.loop, "127.0.0.1:0", {.keep_alive_comment = std::chrono::milliseconds(20)},
+                           {[&](HttpServer::Ticket ticket, const HttpRequest&) {
+                                if (server->stream(ticket)) stream = ticket;
+                            },
+                            [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}});
+    REQUIRE(opened);
+    server.emplace(std::move(*opened));
+    HttpClient one(loop, server->port());
+    one.get("/");
+    CHECK(loop.until([&] { return one.pending().ends_with("\r\n\r\n:\n\n:\n\n:\n\n"); }));
+    CHECK(server->connections() == 1);
+}
+
+TEST_CASE("Who comes while there is no descriptor left is served when there is one") {
+    TestLoop loop;
+    std::optional<HttpServer> server;
+    auto opened =
+        HttpServer::listen(loop.loop, "127.0.0.1:0", {},
+                           {[&](HttpServer::Ticket ticket, const HttpRequest&) { server->reply(ticket, {}); },
+                            [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}, [](HttpServer::Ticket) {}});
+    REQUIRE(opened);
+    server.emplace(std::move(*opened));
+    HttpClient one(loop, server->port());
+    one.get("/");
+    rlimit before{};
+    ::getrlimit(RLIMIT_NOFILE, &before);
+    const int next_free = ::dup(one.fd());
+    ::close(next_free);
+    const rlimit none_left{static_cast<rlim_t>(next_free), before.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none_left);
+    int turns = 0;
+    loop.until([&] { return ++turns > 10; });
+    const std::size_t accepted = server->connections();
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK(accepted == 0);
+    CHECK(one.answer().status == 200);
 }
 
 }  // namespace pmctl::test
