@@ -12,11 +12,18 @@ namespace {
 
 constexpr Duration usual_window = std::chrono::hours(24);
 
-// One that has been as it is for longer than marks are kept has none any longer.
+bool tells_state(MarkKind kind) {
+    return kind == MarkKind::Serves || kind == MarkKind::Missed || kind == MarkKind::NotWanted;
+}
+
+// One that has been as it is for longer than marks are kept has none of its state any longer; of its updates
+// there may be some.
 void add_unmarked(std::vector<Mark>& marks, const std::vector<Member*>& members) {
     if (marks.empty()) return;
     std::map<std::string, bool> is_marked;
-    for (const Mark& each : marks) is_marked[each.name] = true;
+    for (const Mark& each : marks) {
+        if (tells_state(each.kind)) is_marked[each.name] = true;
+    }
     const WallTime first = marks.front().at;
     std::vector<Mark> missing;
     for (const Member* each : members) {

@@ -171,6 +171,23 @@ TEST_CASE("One that has been as it is for longer than marks are kept is in the r
     CHECK(row_of(report(world), "other").served == 100s);
 }
 
+TEST_CASE("An update is no mark of how it is: one whose state is no longer kept stays in the report") {
+    World world;
+    InstanceSpec web = service("web");
+    world.apply({web, worker("other")});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.run_for(100s);
+    std::erase_if(world.effects.writes, [](const StoreWrite& each) { return each.mark.name != "other"; });
+    web.process.env["A"] = "1";
+    world.apply({web, worker("other")});
+    world.run_for(1min);
+    const ReportReply reply = report(world);
+    const ReportRow& row = row_of(reply, "web");
+    REQUIRE(row.updates == 1);
+    CHECK(row.wanted >= 160s);
+    CHECK(row.served == row.wanted);
+}
+
 TEST_CASE("What is asked wrongly is refused") {
     World world;
     world.apply({worker("web")});
