@@ -354,10 +354,6 @@ std::uint64_t HttpApi::routes_seen() const {
     return inner_->readers_.seen_by_all(Loop::now().steady);
 }
 
-std::size_t HttpApi::readers() const {
-    return inner_->readers_.size();
-}
-
 std::size_t HttpApi::held() const {
     return inner_->waiting_.size() + inner_->questions_.size();
 }

@@ -37,7 +37,6 @@ class HttpApi {
     std::size_t held() const;    // requests that wait
     // The generation of the table that everybody who follows it has; max where nobody does.
     std::uint64_t routes_seen() const;
-    std::size_t readers() const;
 
   private:
     struct Inner;

@@ -38,12 +38,6 @@ std::uint64_t RouteReaders::seen_by_all(TimePoint now) {
     return lowest;
 }
 
-TimePoint RouteReaders::next_gone() const {
-    TimePoint next = TimePoint::max();
-    for (const auto& [name, reader] : readers_) next = std::min(next, reader.gone_at);
-    return next;
-}
-
 void RouteReaders::forget_gone(TimePoint now) {
     std::erase_if(readers_, [&](const auto& each) { return each.second.gone_at <= now; });
 }

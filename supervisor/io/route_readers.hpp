@@ -32,8 +32,6 @@ class RouteReaders {
 
     // The lowest generation that any of them has; `all` where nobody follows.
     std::uint64_t seen_by_all(TimePoint now);
-    // When the next one will have gone; max: there is none.
-    TimePoint next_gone() const;
     std::size_t size() const { return readers_.size(); }
 
   private:
