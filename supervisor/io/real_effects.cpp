@@ -10,6 +10,7 @@
 #include "shared/size.hpp"
 #include "supervisor/io/port_probe.hpp"
 #include "supervisor/io/process_figures.hpp"
+#include "supervisor/io/resident.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
@@ -20,6 +21,8 @@ namespace {
 constexpr Duration store_patience = std::chrono::seconds(2);
 // For processes that have been killed already: only the kernel can be slow.
 constexpr Duration orphan_patience = std::chrono::seconds(2);
+// From the beginning of a start or a reload until it is worth while to give back what it took.
+constexpr Duration until_rest = std::chrono::seconds(2);
 
 // Descriptors that runs leave free, a third of them where there are very few.
 constexpr int descriptors_kept = 64;
@@ -33,6 +36,7 @@ RealEffects::RealEffects(Loop& loop, const Config& config, Surroundings surround
       state_dir_(config.supervisor.state_dir),
       surroundings_(std::move(surroundings)),
       log_retry_(loop, [this] { adopt_waiting_logs(); }),
+      rest_(loop, give_back_memory),
       random_(std::random_device{}()) {}
 
 Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config& config,
@@ -88,6 +92,7 @@ void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
     supervisor_ = &supervisor;
     hooks_ = std::move(hooks);
     loop_.on_wake([this] { supervisor_->woke(Loop::now()); });
+    rest_.set(Loop::now().steady + until_rest);
 }
 
 void RealEffects::end_orphans() {
@@ -282,6 +287,7 @@ void RealEffects::sync_store() {
 }
 
 Result<Config> RealEffects::load_config() {
+    rest_.set(Loop::now().steady + until_rest);
     return config_or_error(pmctl::load_config(config_path_, surroundings_));
 }
 

@@ -141,6 +141,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<Logs> logs_;
     std::map<std::string, pid_t> waiting_logs_;  // of adopted runs, not to be had at the moment
     Timer log_retry_;
+    Timer rest_;  // when a start or a reload is over
     std::unique_ptr<Probes> probes_;
     std::unique_ptr<ExecChecks> exec_checks_;
     std::function<std::uint64_t()> routes_seen_;

@@ -93,15 +93,15 @@ void StateStore::Inner::work() {
     std::unique_lock lock(mutex);
     for (;;) {
         if (batch_done == batch.size()) {
+            batch.clear();
+            if (batch.capacity() > transaction_size) batch.shrink_to_fit();  // after a burst, not at the next
+            batch_done = 0;
             idle = true;
             to_writer.wait(lock, [this] { return !queue.empty() || ending; });
             idle = false;
             if (queue.empty()) return;
             to_writer.wait_for(lock, limits.gather, [this] { return hurry || ending; });
-            batch.clear();
-            if (batch.capacity() > transaction_size) batch.shrink_to_fit();  // after a burst
             batch.swap(queue);
-            batch_done = 0;
         }
         hurry = false;
         next_run = std::max(next_run, next_run_of_dropped);
