@@ -129,6 +129,7 @@ Result<void> check_together(const Arguments& given) {
             break;
         case Command::Up:
         case Command::Down:
+        case Command::Upgrade:
         case Command::Status:
         case Command::Reload:
         case Command::Plan:

@@ -17,6 +17,7 @@ namespace pmctl {
 enum class Command {
     Up,
     Down,
+    Upgrade,
     Status,
     Start,
     Stop,

@@ -50,6 +50,9 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
             app.add_option("--timeout", texts.timeout, "Longest wait, 0 for no limit (default: 90s)")
                 ->type_name("TIME");
             return;
+        case Command::Upgrade:
+            app.add_option("--timeout", texts.timeout, "Longest wait (default: 90s)")->type_name("TIME");
+            return;
         case Command::Status:
             add_targets(app, into);
             app.add_flag("-q,--quiet", into.quiet, "Names only");
@@ -148,6 +151,10 @@ std::string_view more_help(Command command) {
                    "0.\n"
                    "Where a supervisor runs already, the configuration is applied and Ctrl-C only detaches.";
         case Command::Down: return "Exit status 5 when no supervisor runs.";
+        case Command::Upgrade:
+            return "The new program checks configuration and store first. Exit status 1 when it refuses: "
+                   "then\n"
+                   "nothing has changed.";
         case Command::Admin:
             return "Exit status: 0 when the admin service answers, 3 when it does not, 1 where none is "
                    "configured.";

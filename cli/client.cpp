@@ -1,8 +1,10 @@
 #include "cli/client.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,6 +12,7 @@
 #include <chrono>
 #include <utility>
 
+#include "cli/process_watch.hpp"
 #include "shared/nng_handles.hpp"
 
 namespace pmctl {
@@ -25,6 +28,11 @@ constexpr int greetings = 30;
 // over.
 constexpr int send_try_ms = 20;
 constexpr std::chrono::seconds send_patience(5);
+
+// A supervisor that lives and does not listen yet is tried in such steps, for so long.
+constexpr int begin_try_ms = 10;
+constexpr std::chrono::seconds begin_patience(5);
+constexpr std::chrono::seconds upgrade_patience(10);
 
 }  // namespace
 
@@ -106,12 +114,60 @@ Result<void> Client::Inner::watch() {
     return {};
 }
 
+namespace {
+
+// The lock that a supervisor holds as long as it lives, whatever program it is: see pid_file.hpp there.
+bool has_living_supervisor(const std::string& socket_path) {
+    const std::string path = socket_path.substr(0, socket_path.rfind('/') + 1) + "pmctld.pid";
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) return false;
+    const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    ::close(fd);
+    return locked;
+}
+
+// What a request that changes nothing is after the supervisor has begun anew; nothing for others. Numbers of
+// the earlier program mean something else now, but for those of events and logs.
+std::optional<Request> asked_anew(const Request& request) {
+    if (const auto* status = std::get_if<StatusRequest>(&request)) {
+        StatusRequest again = *status;
+        again.since = 0;
+        return again;
+    }
+    if (const auto* routes = std::get_if<RoutesRequest>(&request)) {
+        RoutesRequest again = *routes;
+        again.since = 0;
+        return again;
+    }
+    const bool asks =
+        std::holds_alternative<HelloRequest>(request) || std::holds_alternative<DescribeRequest>(request) ||
+        std::holds_alternative<LogsRequest>(request) || std::holds_alternative<EventsRequest>(request) ||
+        std::holds_alternative<WhyRequest>(request) || std::holds_alternative<ConfigRequest>(request) ||
+        std::holds_alternative<PortsRequest>(request) || std::holds_alternative<AdminRequest>(request) ||
+        std::holds_alternative<ReportRequest>(request);
+    if (!asks) return std::nullopt;
+    return request;
+}
+
+}  // namespace
+
 Result<Client> Client::connect(const std::string& socket_path) {
+    const auto until = std::chrono::steady_clock::now() + begin_patience;
+    for (;;) {
+        auto client = connect_once(socket_path);
+        const bool waits = !client && client.error().kind == ErrorKind::Unavailable &&
+                           std::chrono::steady_clock::now() < until && has_living_supervisor(socket_path);
+        if (!waits) return client;
+        ::poll(nullptr, 0, begin_try_ms);
+    }
+}
+
+Result<Client> Client::connect_once(const std::string& socket_path) {
     for (int left = greetings; left > 0; --left) {
         auto inner = std::make_unique<Inner>();
         if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
         Client client(std::move(inner));
-        const auto hello = client.ask(HelloRequest{}, greeting_patience);
+        const auto hello = client.ask_once(HelloRequest{}, greeting_patience);
         if (hello) return client;
         switch (hello.error().kind) {
             case ErrorKind::Timeout: break;  // on a new connection, then
@@ -180,7 +236,30 @@ std::optional<Result<Reply>> Client::receive() {
     return inner_->went_away();
 }
 
+bool Client::come_back(Duration patience) {
+    const ProcessWatch supervisor(inner_->peer_pid);
+    const auto until = std::chrono::steady_clock::now() + patience;
+    do {
+        if (auto again = connect_once(inner_->path)) {
+            inner_ = std::move(again->inner_);
+            return true;
+        }
+        if (supervisor.await_end(std::chrono::milliseconds(begin_try_ms))) return false;
+    } while (std::chrono::steady_clock::now() < until);
+    return false;
+}
+
 Result<Reply> Client::ask(const Request& request, Duration limit) {
+    auto reply = ask_once(request, limit);
+    const auto again = asked_anew(request);
+    while (!reply && reply.error().kind == ErrorKind::Unavailable && inner_->is_lost() && again) {
+        if (inner_->peer_pid == 0 || !come_back(upgrade_patience)) break;
+        reply = ask_once(*again, limit);
+    }
+    return reply;
+}
+
+Result<Reply> Client::ask_once(const Request& request, Duration limit) {
     if (auto sent = send(request); !sent) return tl::unexpected(sent.error());
     const auto until = std::chrono::steady_clock::now() + wait_of(request) + limit;
     while (true) {

@@ -1,5 +1,6 @@
-// One connection to a supervisor: a Request goes out, its Reply comes back, once (nothing is ever sent
-// again). What is asked and shown is the commands'.
+// The connection to a supervisor: a Request goes out, its Reply comes back. Nothing that changes anything is
+// ever sent again; what only asks is, where the supervisor has replaced its own program meanwhile. What is
+// asked and shown is the commands'.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +15,8 @@ namespace pmctl {
 
 class Client {
   public:
-    // Error: Unavailable where nobody listens, Denied where the socket may not be opened.
+    // Error: Unavailable where nobody listens, Denied where the socket may not be opened. One that lives and
+    // does not listen, since it begins or replaces its program, is waited for a moment.
     static Result<Client> connect(const std::string& socket_path);
     Client(Client&&) noexcept;
     Client& operator=(Client&&) noexcept;
@@ -34,6 +36,10 @@ class Client {
         return std::move(*found);
     }
 
+    // The connection is lost, and its supervisor's process lives: connects to it anew, as soon as it listens,
+    // within `patience`. False: it has ended, or does not listen.
+    bool come_back(Duration patience);
+
     // For those who wait for several things at once: send, poll fd() for POLLIN, receive. A new request
     // supersedes one that was not answered yet.
     Result<void> send(const Request& request);
@@ -43,6 +49,9 @@ class Client {
     std::optional<Result<Reply>> receive();  // nothing: not yet
 
   private:
+    static Result<Client> connect_once(const std::string& socket_path);
+    Result<Reply> ask_once(const Request& request, Duration limit);
+
     struct Inner;
     explicit Client(std::unique_ptr<Inner> inner);
     std::unique_ptr<Inner> inner_;

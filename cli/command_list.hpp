@@ -17,9 +17,10 @@ struct CommandEntry {
     std::string_view summary;
 };
 
-inline constexpr std::array<CommandEntry, 25> command_list = {{
+inline constexpr std::array<CommandEntry, 26> command_list = {{
     {Command::Up, "up", "Run", "[-d] [TARGET...]", "Start a supervisor for this configuration and follow it"},
     {Command::Down, "down", "Run", "[--now]", "Stop every instance and the supervisor"},
+    {Command::Upgrade, "upgrade", "Run", "", "Let the installed program take over; instances run on"},
     {Command::Start, "start", "Run", "TARGET...", "Start instances and wait until they are healthy"},
     {Command::Stop, "stop", "Run", "TARGET...", "Stop instances; they stay stopped until started"},
     {Command::Restart, "restart", "Run", "TARGET...", "Restart instances and wait until they are healthy"},

@@ -13,6 +13,7 @@ Result<int> run_reset(Session& session);
 Result<int> run_reload(Session& session);  // and plan
 Result<int> run_wait(Session& session);
 Result<int> run_down(Session& session);
+Result<int> run_upgrade(Session& session);  // commands_upgrade.cpp
 
 // commands_show.cpp, commands_status.cpp, commands_logs.cpp: what only looks
 Result<int> run_status(Session& session);

@@ -17,6 +17,7 @@ Result<int> run(Session& session) {
     switch (session.args().command) {
         case Command::Up: return run_up(session);
         case Command::Down: return run_down(session);
+        case Command::Upgrade: return run_upgrade(session);
         case Command::Status: return run_status(session);
         case Command::Start:
         case Command::Stop:

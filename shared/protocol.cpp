@@ -19,7 +19,7 @@ namespace {
 // In the order of the variants.
 constexpr std::array<std::string_view, std::variant_size_v<Request>> methods = {
     "hello",  "status", "describe", "start",  "stop",  "restart", "reload", "logs",   "events", "why",
-    "config", "ports",  "scale",    "signal", "reset", "down",    "admin",  "routes", "report"};
+    "config", "ports",  "scale",    "signal", "reset", "down",    "admin",  "routes", "report", "upgrade"};
 constexpr std::array<std::string_view, std::variant_size_v<Reply>> types = {
     "hello", "status", "describe", "action", "reload", "logs",  "events",
     "why",   "config", "ports",    "admin",  "routes", "report"};

@@ -118,6 +118,12 @@ struct ReportRequest {
     std::optional<WallTime> since;  // absent: 24 hours ago
     bool operator==(const ReportRequest&) const = default;
 };
+// No reply is a good one: the connection ends when the new program takes over, and its Hello has another
+// `started_at`. Errors are answered, after at most `wait`, and nothing has changed then.
+struct UpgradeRequest {
+    Duration wait{};
+    bool operator==(const UpgradeRequest&) const = default;
+};
 struct DownRequest {
     bool now = false;  // KILL at once, no grace
     bool operator==(const DownRequest&) const = default;
@@ -126,13 +132,14 @@ struct DownRequest {
 using Request = std::variant<HelloRequest, StatusRequest, DescribeRequest, StartRequest, StopRequest,
                              RestartRequest, ReloadRequest, LogsRequest, EventsRequest, WhyRequest,
                              ConfigRequest, PortsRequest, ScaleRequest, SignalRequest, ResetRequest,
-                             DownRequest, AdminRequest, RoutesRequest, ReportRequest>;
+                             DownRequest, AdminRequest, RoutesRequest, ReportRequest, UpgradeRequest>;
 
 struct HelloReply {
     int protocol = protocol_version;
     std::string version;
     int pid = 0;
     std::string config_path;
+    WallTime started_at{};  // of this program, in this process
     bool operator==(const HelloReply&) const = default;
 };
 

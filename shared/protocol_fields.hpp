@@ -83,6 +83,9 @@ void fields(auto& visit, Is<ReportRequest> auto& m) {
     fields(visit, m.targets);
     visit("since", m.since);
 }
+void fields(auto& visit, Is<UpgradeRequest> auto& m) {
+    visit.milliseconds("wait_ms", m.wait);
+}
 void fields(auto& visit, Is<DownRequest> auto& m) {
     visit("now", m.now);
 }
@@ -92,6 +95,7 @@ void fields(auto& visit, Is<HelloReply> auto& m) {
     visit("version", m.version);
     visit("pid", m.pid);
     visit("config_path", m.config_path);
+    visit("started_at", m.started_at);
 }
 void fields(auto& visit, Is<ExitText> auto& m) {
     visit("code", m.code);

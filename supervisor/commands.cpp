@@ -4,17 +4,12 @@
 #include <set>
 #include <utility>
 
-#include "supervisor/admin_view.hpp"
-#include "supervisor/core/config_show.hpp"
 #include "supervisor/targets.hpp"
 #include "supervisor/views.hpp"
 
 namespace pmctl {
 
 namespace {
-
-constexpr std::size_t events_a_reply = 1000;
-constexpr std::size_t story_length = 60;
 
 // "sets [supervisor] log_format" for what a reload cannot change in a running supervisor.
 std::vector<std::string> needs_a_restart(const Config& before, const Config& after) {
@@ -48,8 +43,13 @@ std::string why_not_rolling(const InstanceSpec& spec) {
 
 }  // namespace
 
-Commands::Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid)
-    : supervisor_(supervisor), effects_(effects), version_(std::move(version)), pid_(pid) {}
+Commands::Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid,
+                   WallTime started_at)
+    : supervisor_(supervisor),
+      effects_(effects),
+      version_(std::move(version)),
+      pid_(pid),
+      started_at_(started_at) {}
 
 std::optional<Result<Reply>> Commands::run(const Request& request, bool may_park, Now now) {
     return std::visit([&](const auto& each) { return on(each, may_park, now); }, request);
@@ -60,16 +60,6 @@ Result<std::vector<Member*>> Commands::concerned(const Targets& targets) const {
     auto members = supervisor_.roster().resolve(targets, false);
     if (members) std::erase_if(*members, [](const Member* each) { return each->replica.leaving; });
     return members;
-}
-
-std::vector<Member*> Commands::still_there(const Targets& targets) const {
-    if (auto all = supervisor_.roster().resolve(targets, true)) return *all;
-    std::vector<Member*> found;
-    for (const std::string& name : targets.names) {
-        const auto some = supervisor_.roster().resolve(Targets{{name}, false}, true);
-        if (some) found.insert(found.end(), some->begin(), some->end());
-    }
-    return found;
 }
 
 ActionReply Commands::action_reply(const std::vector<Member*>& members) const {
@@ -84,57 +74,6 @@ ActionReply Commands::action_reply(const std::vector<Member*>& members) const {
 ActionReply Commands::done(ActionReply reply) {
     effects_.sync_store();
     reply.generation = supervisor_.roster().generation();
-    return reply;
-}
-
-Commands::Answer Commands::on(const HelloRequest&, bool, Now) {
-    return HelloReply{protocol_version, version_, pid_, supervisor_.config().path};
-}
-
-Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now now) {
-    const Roster& roster = supervisor_.roster();
-    // A number of an earlier supervisor, or one too old: everything is told anew.
-    const bool follows =
-        request.since != 0 && request.since <= roster.generation() && !roster.forgot_since(request.since);
-    StatusReply reply;
-    reply.generation = roster.generation();
-    if (supervisor_.finishing()) {
-        reply.notice = "the supervisor is stopping";
-    } else {
-        reply.admin = outage_of(supervisor_);
-    }
-    const bool cgroups = effects_.has_cgroups();
-    if (!follows) {
-        auto members =
-            request.since != 0 ? still_there(request.targets) : roster.resolve(request.targets, true);
-        if (!members) return tl::unexpected(members.error());
-        for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
-        return reply;
-    }
-    const std::vector<Member*> changed = roster.changed_since(request.since);
-    reply.gone = roster.gone_since(request.since);
-    for (const Member* each : changed) {
-        if (concerns(roster.instances(), request.targets, *each))
-            reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
-    }
-    if (reply.rows.empty() && reply.gone.empty() && may_park) return std::nullopt;
-    return reply;
-}
-
-Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
-    const auto found = one(request.name);
-    if (!found) return tl::unexpected(found.error());
-    const Member& member = **found;
-    const InstanceSpec& spec = *(member.replica.run_spec ? member.replica.run_spec : member.replica.spec);
-    DescribeReply reply;
-    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
-    reply.command = spec.process.command;
-    reply.working_dir = spec.process.working_dir;
-    reply.next_action = next_of(member.replica, now);
-    reply.description = member.replica.spec->policy.description;
-    reply.log_path = effects_.log_path(member.log_name);
-    for (const Run& run : member.replica.outgoing) reply.outgoing.push_back(outgoing_in_words(run, now));
-    reply.hints = hints_for(member);
     return reply;
 }
 
@@ -208,77 +147,6 @@ Commands::Answer Commands::on(const ReloadRequest& request, bool, Now now) {
     return std::move(*reply);
 }
 
-Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
-    auto members = supervisor_.roster().resolve(request.targets, true);
-    if (!members && request.cursor.empty()) return tl::unexpected(members.error());
-    if (!members) members = still_there(request.targets);
-    std::vector<std::pair<std::string, std::string>> names;
-    for (const Member* each : *members) names.emplace_back(each->name, each->log_name);
-    auto reply = effects_.read_logs(request, names);
-    if (!reply) return tl::unexpected(reply.error());
-    // Without a cursor it has to be answered: where to begin is decided once, not anew at each wake.
-    const bool nothing = reply->lines.empty() && reply->warnings.empty() && !reply->more;
-    if (nothing && may_park && !request.cursor.empty()) return std::nullopt;
-    return std::move(*reply);
-}
-
-Commands::Answer Commands::on(const EventsRequest& request, bool may_park, Now) {
-    std::set<std::string> names;
-    if (!request.targets.names.empty() && !request.targets.all) {
-        auto members = supervisor_.roster().resolve(request.targets, true);
-        if (!members && request.cursor == 0) return tl::unexpected(members.error());
-        if (!members) members = still_there(request.targets);
-        for (const Member* each : *members) {
-            names.insert(each->name);
-            names.insert(each->instance->id);
-        }
-        names.insert(request.targets.names.begin(), request.targets.names.end());
-    }
-    const Journal& journal = supervisor_.journal();
-    const bool from_the_end = request.cursor == 0 && request.lines;
-    const std::size_t limit =
-        std::min<std::size_t>(from_the_end ? *request.lines : events_a_reply, events_a_reply);
-    const auto found = journal.after(request.cursor, limit, from_the_end, [&](const Event& event) {
-        return names.empty() || names.contains(event.name);
-    });
-    EventsReply reply;
-    for (const Event* event : found) reply.events.push_back(row_of(*event));
-    // What was left out by the filter is passed over; what did not fit comes with the next request.
-    reply.cursor = found.size() == limit && !from_the_end ? found.back()->number : journal.last_number();
-    if (reply.events.empty() && request.cursor != 0 && may_park) return std::nullopt;
-    return reply;
-}
-
-Commands::Answer Commands::on(const WhyRequest& request, bool, Now now) {
-    const auto found = one(request.name);
-    if (!found) return tl::unexpected(found.error());
-    const Member& member = **found;
-    WhyReply reply;
-    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
-    reply.next = next_of(member.replica, now);
-    std::map<std::uint64_t, EventRow> story;
-    for (const Event& event : effects_.history(member.name, story_length))
-        story[event.number] = row_of(event);
-    const auto is_its = [&](const Event& event) { return event.name == member.name; };
-    for (const Event* event : supervisor_.journal().after(0, story_length, true, is_its)) {
-        story[event->number] = row_of(*event);
-    }
-    for (auto& [number, event] : story) reply.story.push_back(std::move(event));
-    if (reply.story.size() > story_length)
-        reply.story.erase(reply.story.begin(), reply.story.end() - story_length);
-    return reply;
-}
-
-Commands::Answer Commands::on(const ConfigRequest& request, bool, Now) {
-    auto values = show_config(supervisor_.config(), request.id, request.show_secrets);
-    if (!values) return tl::unexpected(values.error());
-    return ConfigReply{std::move(*values)};
-}
-
-Commands::Answer Commands::on(const PortsRequest&, bool, Now) {
-    return ports_of(supervisor_);
-}
-
 Commands::Answer Commands::on(const ScaleRequest& request, bool, Now now) {
     if (supervisor_.finishing()) return fail("the supervisor is stopping");
     Targets targets;
@@ -343,33 +211,8 @@ Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {
     return reply;
 }
 
-Commands::Answer Commands::on(const RoutesRequest& request, bool may_park, Now) {
-    const RouteTable& table = supervisor_.routes();
-    if (may_park && request.since == table.generation()) return std::nullopt;
-    RoutesReply reply;
-    reply.generation = table.generation();
-    if (request.hostname.empty()) {
-        for (const RouteRow& row : table.rows()) add_routes(supervisor_, row, reply.routes);
-    } else if (const auto row = table.row(request.hostname)) {
-        add_routes(supervisor_, *row, reply.routes);
-    } else if (request.since == 0) {
-        return fail(ErrorKind::NotFound, "no instance has the hostname '" + request.hostname + "'");
-    }
-    return reply;
-}
-
-Commands::Answer Commands::on(const AdminRequest&, bool, Now now) {
-    auto reply = admin_view(supervisor_, now);
-    if (!reply) return tl::unexpected(reply.error());
-    return std::move(*reply);
-}
-
-// The first one of those that `name` means.
-Result<Member*> Commands::one(const std::string& name) const {
-    const auto members = supervisor_.roster().resolve(Targets{{name}, false}, false);
-    if (!members) return tl::unexpected(members.error());
-    if (members->empty()) return fail(ErrorKind::NotFound, "'" + name + "' has no replicas");
-    return members->front();
+Commands::Answer Commands::on(const UpgradeRequest&, bool, Now) {
+    return fail("there is no program here to be replaced");  // the daemon answers it itself
 }
 
 // Those asked for, and before them what they depend on.

@@ -13,7 +13,8 @@ namespace pmctl {
 
 class Commands {
   public:
-    Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid);
+    Commands(Supervisor& supervisor, Effects& effects, std::string version, int pid,
+             WallTime started_at = {});
 
     // Nothing: there is nothing to say yet and `may_park`; ask again when the generation has changed, an
     // event came or a log was written, and with `may_park` = false when the request's time is up.
@@ -43,6 +44,7 @@ class Commands {
     Answer on(const AdminRequest&, bool, Now now);
     Answer on(const RoutesRequest& request, bool may_park, Now);
     Answer on(const ReportRequest& request, bool, Now now);  // commands_report.cpp
+    Answer on(const UpgradeRequest&, bool, Now);
 
     // The targets of a command that changes something; refused while the supervisor stops.
     Result<std::vector<Member*>> concerned(const Targets& targets) const;
@@ -57,6 +59,7 @@ class Commands {
     Effects& effects_;
     std::string version_;
     int pid_;
+    WallTime started_at_;
 };
 
 }  // namespace pmctl

@@ -33,6 +33,9 @@ FlagsOutcome parse_flags(int argc, char** argv) {
             ->type_name("[ID]");
     app.add_flag("--show-secrets", flags.show_secrets, "With --show-config: do not mask what looks secret");
     app.add_flag("--json", flags.json, "With --show-config: as JSON");
+    app.add_flag("--check-upgrade", flags.check_upgrade,
+                 "Say whether this program could go on with what is configured and stored, and exit");
+    app.add_option("--resume-fd", flags.resume_fd)->group("");  // not for people
     app.add_option("--ready-fd", flags.ready_fd,
                    "Write \"ready\" to this descriptor when everything was started")
         ->type_name("FD");

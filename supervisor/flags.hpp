@@ -10,11 +10,14 @@
 namespace pmctl {
 
 struct Flags {
+    std::string program;                     // own_program of argv[0]: not a flag
     std::string config;                      // --config; "": to be looked for
     std::optional<std::string> validate;     // --validate [FILE]
     std::optional<std::string> show_config;  // --show-config [ID]
     bool show_secrets = false;
     bool json = false;              // of --show-config
+    bool check_upgrade = false;     // --check-upgrade
+    int resume_fd = -1;             // --resume-fd: handover.hpp; what a supervisor gives its next program
     int ready_fd = -1;              // --ready-fd: "ready\n" is written there
     std::string log_file;           // --log-file; "": standard error
     std::vector<std::string> only;  // --only: the others are not started by themselves in this life

@@ -3,10 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <csignal>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <iostream>
@@ -14,17 +11,11 @@
 
 #include "shared/control_path.hpp"
 #include "shared/find_config.hpp"
-#include "supervisor/commands.hpp"
+#include "supervisor/daemon.hpp"
 #include "supervisor/flags.hpp"
-#include "supervisor/io/control.hpp"
-#include "supervisor/io/http_api.hpp"
 #include "supervisor/io/limits.hpp"
-#include "supervisor/io/notify.hpp"
-#include "supervisor/io/pid_file.hpp"
-#include "supervisor/io/real_effects.hpp"
 #include "supervisor/io/signals.hpp"
 #include "supervisor/io/socket_group.hpp"
-#include "supervisor/io/timer.hpp"
 #include "supervisor/logging.hpp"
 #include "supervisor/offline.hpp"
 
@@ -42,106 +33,22 @@ Inheritance inheritance_of(StoredState state, std::vector<std::string> only, std
             std::move(state.events),     std::move(state.admin),  std::move(only), std::move(runs)};
 }
 
-class Daemon {
-  public:
-    Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifier notifier)
-        : loop_(loop),
-          effects_(effects),
-          supervisor_(supervisor),
-          commands_(supervisor, effects, PMCTL_VERSION, ::getpid()),
-          notifier_(std::move(notifier)),
-          watchdog_(loop, [this] { feed_watchdog(); }) {}
+// What the program before this one has left, if there was one.
+Result<Handover> handover_of(int resume_fd) {
+    if (resume_fd >= 0) return read_handover(resume_fd);
+    const auto file_limit = raise_file_limit();
+    if (!file_limit) return tl::unexpected(file_limit.error());
+    Handover none;
+    none.file_limit = *file_limit;
+    return none;
+}
 
-    Result<void> open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
-        auto control = Control::listen(
-            loop_, {socket_in(settings.runtime_dir), settings.socket_mode, group, ::geteuid()},
-            [this](const Request& request, bool may_park, const Peer&) {
-                return commands_.run(request, may_park, Loop::now());
-            },
-            [this](uid_t uid) {
-                supervisor_.note("", "command", "refused a request of uid " + std::to_string(uid),
-                                 Loop::now());
-            });
-        if (!control) return tl::unexpected(control.error());
-        control_.emplace(std::move(*control));
-        effects_.serve(supervisor_, {.changed =
-                                         [this] {
-                                             control_->wake(Topic::Status);
-                                             control_->wake(Topic::Events);
-                                             tell_routes();
-                                             if (http_) http_->changed();
-                                         },
-                                     .logs_written = [this] { control_->wake(Topic::Logs); },
-                                     .finished = [this] { leave(); }});
-        return {};
-    }
-
-    void open_http(const HttpSettings& settings) {
-        http_.emplace(
-            loop_, supervisor_, effects_, HttpApiSettings{settings.listen, PMCTL_VERSION},
-            [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); });
-        effects_.ask_for_routes_seen([this] { return http_->routes_seen(); });
-    }
-
-    void on_signal(int number) {
-        const Now now = Loop::now();
-        if (number == SIGHUP) return reload(now);
-        if (number == SIGUSR1) return;
-        const bool again = supervisor_.finishing();
-        notifier_.stopping("stopping");
-        supervisor_.finish(again, "stopping everything: asked by " + signal_name(number), now);
-    }
-
-    void ready(int ready_fd) {
-        const std::string what = std::to_string(supervisor_.roster().size()) + " instances";
-        if (auto told = notifier_.ready(what); !told) spdlog::warn("{}, ignoring", told.error().message);
-        feed_watchdog();
-        if (ready_fd < 0) return;
-        if (::write(ready_fd, "ready\n", 6) != 6)
-            spdlog::warn("--ready-fd: {}, ignoring", std::strerror(errno));
-        ::close(ready_fd);
-        send_stderr_to_log();  // who started us has gone, and what stands there leads nowhere
-    }
-
-  private:
-    void reload(Now now) {
-        notifier_.reloading(now.steady);
-        if (auto reply = commands_.reload(false, now); !reply) {
-            supervisor_.note("", "config", "reload refused, nothing was changed: " + reply.error().message,
-                             now);
-        }
-        notifier_.ready("running");
-    }
-
-    void tell_routes() {
-        const std::uint64_t generation = supervisor_.routes().generation();
-        if (std::exchange(told_routes_, generation) != generation) control_->wake(Topic::Routes);
-    }
-
-    // Half of the time that the service manager allows, as sd_watchdog_enabled(3) advises.
-    void feed_watchdog() {
-        const auto interval = notifier_.watchdog_interval();
-        if (!interval) return;
-        notifier_.watchdog();
-        watchdog_.set(Loop::now().steady + *interval / 2);
-    }
-
-    // Who waits for the end is answered before the door is shut.
-    void leave() {
-        notifier_.stopping("stopped");
-        loop_.later([this] { loop_.stop(); });
-    }
-
-    Loop& loop_;
-    RealEffects& effects_;
-    Supervisor& supervisor_;
-    Commands commands_;
-    Notifier notifier_;
-    Timer watchdog_;
-    std::optional<Control> control_;
-    std::optional<HttpApi> http_;
-    std::uint64_t told_routes_ = 0;
-};
+std::vector<std::string> command_of(const Config& config, const Flags& flags) {
+    std::vector<std::string> command = {flags.program, "--config", config.path};
+    if (!flags.log_file.empty()) command.insert(command.end(), {"--log-file", flags.log_file});
+    for (const std::string& id : flags.only) command.insert(command.end(), {"--only", id});
+    return command;
+}
 
 int serve(Config config, Surroundings surroundings, const Flags& flags) {
     block_signals();
@@ -150,19 +57,22 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
         !started) {
         return fail_start(started.error().message);
     }
-    const auto file_limit = raise_file_limit();
-    if (!file_limit) return fail_start(file_limit.error().message);
+    auto handover = handover_of(flags.resume_fd);
+    if (!handover) return fail_start(handover.error().message);
     const auto group = find_socket_group(config.supervisor.socket_group);
     if (!group) return fail_start(group.error().message, group.error().kind);
-    const auto pid_file = PidFile::take(config.supervisor.runtime_dir, *group);
+    const std::string& runtime_dir = config.supervisor.runtime_dir;
+    const auto pid_file = handover->pid_file ? PidFile::resume(runtime_dir, std::move(handover->pid_file))
+                                             : PidFile::take(runtime_dir, *group);
     if (!pid_file) return fail_start(pid_file.error().message);
     const std::string socket = socket_in(config.supervisor.runtime_dir);
     if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
 
     Loop loop([](const std::string& what) { spdlog::error("a bug: {}; going on", what); });
     Environment environment = child_environment(surroundings.environment, config.admin);
-    auto effects = RealEffects::make(loop, config, std::move(surroundings), *file_limit);
+    auto effects = RealEffects::make(loop, config, std::move(surroundings), handover->file_limit);
     if (!effects) return fail_start(effects.error().message);
+    (*effects)->take_over(*handover);
     StoredState stored = (*effects)->state().load();
     auto left = (*effects)->find_runs(stored.runs);
     if (!left) return fail_start(left.error().message);
@@ -172,7 +82,8 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     const std::string admin_fault = std::move(stored.admin_fault);
     Supervisor supervisor(**effects, std::move(environment),
                           inheritance_of(std::move(stored), flags.only, std::move(left->runs)));
-    Daemon daemon(loop, **effects, supervisor, Notifier::from_environment());
+    Daemon daemon(loop, **effects, supervisor, Notifier::from_environment(),
+                  {*pid_file, handover->file_limit, command_of(config, flags)});
     if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
         return fail_start(opened.error().message);
     auto signals = Signals::open(loop, [&](int number) { daemon.on_signal(number); });
@@ -180,8 +91,10 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
 
     const Now now = Loop::now();
     const std::string path = config.path;
+    const std::string how =
+        handover->version.empty() ? " starts" : " goes on where " + handover->version + " was replaced";
     supervisor.note("", "supervisor",
-                    "pmctld " PMCTL_VERSION " starts, pid " + std::to_string(::getpid()) + ", " + path, now);
+                    "pmctld " PMCTL_VERSION + how + ", pid " + std::to_string(::getpid()) + ", " + path, now);
     if (const std::string& notice = (*effects)->state().notice(); !notice.empty()) {
         supervisor.note("", "supervisor", notice, now);
     }
@@ -196,7 +109,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     }
     const HttpSettings http = config.http;
     supervisor.apply(std::move(config), now);
-    daemon.open_http(http);
+    (*effects)->end_takeover();
+    daemon.open_http(http, handover->http_from == http.listen ? std::move(handover->http) : Descriptor());
+    handover->http.close();
     loop.later([&] { daemon.ready(flags.ready_fd); });
     gather_log_lines([&loop](Loop::Callback flush) { loop.later(std::move(flush)); });
     loop.run();
@@ -207,9 +122,10 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
 }
 
 int run(int argc, char** argv) {
-    const FlagsOutcome outcome = parse_flags(argc, argv);
+    FlagsOutcome outcome = parse_flags(argc, argv);
     if (!outcome.flags) return outcome.status;
-    const Flags& flags = *outcome.flags;
+    Flags& flags = *outcome.flags;
+    flags.program = own_program(argv[0]);
     Surroundings surroundings = surroundings_of(environ, ::geteuid());
     const std::string named = flags.validate && !flags.validate->empty() ? *flags.validate : flags.config;
     const char* from_environment = std::getenv("PMCTL_CONFIG");
@@ -218,6 +134,7 @@ int run(int argc, char** argv) {
     const auto path = find_config(named, from_environment == nullptr ? "" : from_environment, folder);
     if (!path) return fail_start(path.error().message, path.error().kind);
     LoadedConfig loaded = load_config(*path, surroundings);
+    if (flags.check_upgrade) return print_upgrade_check(*path, loaded);
     if (flags.validate) return print_validation(*path, loaded);
     auto config = config_or_error(std::move(loaded));
     if (!config) {

@@ -1,4 +1,4 @@
-// What pmctld does without becoming a supervisor: --validate and --show-config.
+// What pmctld does without becoming a supervisor: --validate, --show-config, --check-upgrade.
 #pragma once
 
 #include <string>
@@ -9,6 +9,7 @@ namespace pmctl {
 
 // Each prints, and returns the exit status.
 int print_validation(const std::string& path, const LoadedConfig& loaded);
+int print_upgrade_check(const std::string& path, const LoadedConfig& loaded);
 int print_config(const Config& config, const std::string& id, bool show_secrets, bool json);
 
 }  // namespace pmctl

@@ -92,6 +92,8 @@ class Supervisor {
     // Stops everything, then Effects::finished. `at_once`: by KILL. `reason` is said once.
     void finish(bool at_once, const std::string& reason, Now now);
     bool finishing() const { return finishing_; }
+    // A run that was healthy under an earlier supervisor has not been checked by this one yet.
+    bool is_taking_over() const;
 
     Roster& roster() { return roster_; }
     const Roster& roster() const { return roster_; }

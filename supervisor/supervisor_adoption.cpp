@@ -183,6 +183,16 @@ void Supervisor::settle_ended(Now now) {
     left_alone_.clear();
 }
 
+bool Supervisor::is_taking_over() const {
+    for (const auto& [id, instance] : roster_.instances()) {
+        for (const auto& member : instance.members) {
+            const auto& run = member->replica.run;
+            if (run && run->phase == Phase::Starting && run->was_healthy) return true;
+        }
+    }
+    return false;
+}
+
 // A run whose specification was not known may be of this one.
 void Supervisor::know_spec(Member& member, const InstanceSpec& spec) {
     Replica& replica = member.replica;

@@ -26,13 +26,14 @@ constexpr int send_buffer = 8192;
 constexpr int receive_buffer = 256;
 // A request that is longer is answered at once in place of being kept: kept ones are to cost little memory.
 constexpr std::size_t parkable_bytes = std::size_t{64} << 10;
-constexpr std::size_t topics = 4;
+constexpr std::size_t topics = 5;
 
 std::optional<Topic> topic_of(const Request& request) {
     if (std::holds_alternative<StatusRequest>(request)) return Topic::Status;
     if (std::holds_alternative<EventsRequest>(request)) return Topic::Events;
     if (std::holds_alternative<LogsRequest>(request)) return Topic::Logs;
     if (std::holds_alternative<RoutesRequest>(request)) return Topic::Routes;
+    if (std::holds_alternative<UpgradeRequest>(request)) return Topic::Upgrade;
     return std::nullopt;
 }
 
@@ -276,7 +277,7 @@ void Control::Inner::arm() {
 
 // Those whose client has gone.
 void Control::Inner::sweep() {
-    for (const Topic topic : {Topic::Status, Topic::Events, Topic::Logs, Topic::Routes}) {
+    for (const Topic topic : {Topic::Status, Topic::Events, Topic::Logs, Topic::Routes, Topic::Upgrade}) {
         Waiting& all = waiting(topic);
         for (auto each = all.begin(); each != all.end();) {
             const auto current = each++;

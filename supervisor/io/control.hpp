@@ -30,7 +30,7 @@ struct Peer {
 };
 
 // What a waiting request waits for.
-enum class Topic { Status, Events, Logs, Routes };
+enum class Topic { Status, Events, Logs, Routes, Upgrade };
 
 class Control {
   public:

@@ -133,6 +133,7 @@ struct HttpApi::Inner {
     Now started_;
     Timer timer_;
     Duration retry_{};
+    Descriptor listening_;  // until the server has it
     std::optional<HttpServer> server_;
     std::array<Cached, forms> cached_;
     std::map<Ticket, Waiting> waiting_;  // for the table to change
@@ -152,7 +153,8 @@ void HttpApi::Inner::open() {
         loop_, settings_.listen, limits,
         {[this](Ticket ticket, const HttpRequest& request) { asked(ticket, request); },
          [this](Ticket ticket) { time_is_up(ticket); }, [this](Ticket ticket) { lost(ticket); },
-         [this](Ticket ticket) { streams_->drained(ticket); }});
+         [this](Ticket ticket) { streams_->drained(ticket); }},
+        std::move(listening_));
     if (!server) {
         if (retry_ == Duration::zero()) tell_(server.error().message + "; trying again until it can");
         retry_ = std::clamp(retry_ * 2, first_retry, last_retry);
@@ -335,8 +337,9 @@ void HttpApi::Inner::changed() {
 }
 
 HttpApi::HttpApi(Loop& loop, Supervisor& supervisor, Effects& effects, HttpApiSettings settings,
-                 std::function<void(const std::string&)> tell)
+                 std::function<void(const std::string&)> tell, Descriptor listening)
     : inner_(std::make_unique<Inner>(loop, supervisor, effects, std::move(settings), std::move(tell))) {
+    inner_->listening_ = std::move(listening);
     if (!inner_->settings_.listen.empty()) inner_->open();
 }
 
@@ -348,6 +351,10 @@ void HttpApi::changed() {
 
 std::uint16_t HttpApi::port() const {
     return inner_->server_ ? inner_->server_->port() : std::uint16_t{0};
+}
+
+int HttpApi::listening() const {
+    return inner_->server_ ? inner_->server_->listening() : -1;
 }
 
 std::uint64_t HttpApi::routes_seen() const {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shared/time.hpp"
+#include "supervisor/io/descriptor.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/supervisor.hpp"
 
@@ -24,9 +25,9 @@ class HttpApi {
     static constexpr Duration max_wait = std::chrono::seconds(60);
 
     // Listens, or tries again from time to time where that fails: `tell` hears once why, and once when it
-    // has come to pass.
+    // has come to pass. `listening`: a socket that does so at that address already; -1: none.
     HttpApi(Loop& loop, Supervisor& supervisor, Effects& effects, HttpApiSettings settings,
-            std::function<void(const std::string&)> tell);
+            std::function<void(const std::string&)> tell, Descriptor listening = {});
     ~HttpApi();
     HttpApi(const HttpApi&) = delete;
     HttpApi& operator=(const HttpApi&) = delete;
@@ -34,6 +35,7 @@ class HttpApi {
     // Something has changed: those who wait for it are answered.
     void changed();
     std::uint16_t port() const;  // 0: a Unix socket, or it does not listen
+    int listening() const;       // the socket; -1: it does not
     std::size_t held() const;    // requests that wait
     // The generation of the table that everybody who follows it has; max where nobody does.
     std::uint64_t routes_seen() const;

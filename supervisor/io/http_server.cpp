@@ -301,8 +301,8 @@ void HttpServer::Inner::drop(HttpPeer& peer) {
 }
 
 Result<HttpServer> HttpServer::listen(Loop& loop, const std::string& address, const Limits& limits,
-                                      Hooks hooks) {
-    auto socket = open_http_socket(address);
+                                      Hooks hooks, Descriptor listening) {
+    auto socket = listening ? resume_http_socket(address, std::move(listening)) : open_http_socket(address);
     if (!socket) return tl::unexpected(socket.error());
     auto inner = std::make_unique<Inner>(loop, std::move(*socket), limits, std::move(hooks));
     if (auto opened = inner->open(); !opened) return tl::unexpected(opened.error());
@@ -316,6 +316,10 @@ HttpServer::~HttpServer() = default;
 
 std::uint16_t HttpServer::port() const {
     return inner_->socket_.port;
+}
+
+int HttpServer::listening() const {
+    return inner_->socket_.fd;
 }
 
 std::size_t HttpServer::connections() const {

@@ -10,6 +10,7 @@
 
 #include "shared/result.hpp"
 #include "shared/time.hpp"
+#include "supervisor/io/descriptor.hpp"
 #include "supervisor/io/loop.hpp"
 
 namespace pmctl {
@@ -61,14 +62,15 @@ class HttpServer {
     };
 
     // "127.0.0.1:9180", "[::1]:0", "unix:/path", "localhost:80". A socket file that nobody listens on is
-    // replaced. Error: what the system says.
+    // replaced. `listening`: a socket that does so there already; -1: none. Error: what the system says.
     static Result<HttpServer> listen(Loop& loop, const std::string& address, const Limits& limits,
-                                     Hooks hooks);
+                                     Hooks hooks, Descriptor listening = {});
     HttpServer(HttpServer&&) noexcept;
     HttpServer& operator=(HttpServer&&) noexcept;
     ~HttpServer();  // closes all, and removes the socket file
 
     std::uint16_t port() const;  // 0 for unix:
+    int listening() const;       // the socket that it listens on
     std::size_t connections() const;
 
     void reply(Ticket ticket, const HttpResponse& response);

@@ -20,6 +20,7 @@ namespace {
 
 constexpr int type = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
 constexpr mode_t socket_mode = 0660;
+constexpr const char* unix_prefix = "unix:";
 
 tl::unexpected<Error> failed(int fd, const std::string& address, int error) {
     if (fd >= 0) ::close(fd);
@@ -37,7 +38,7 @@ bool is_alive(const sockaddr_un& address) {
 }
 
 Result<HttpSocket> open_unix(const std::string& text) {
-    const std::string path = text.substr(std::strlen("unix:"));
+    const std::string path = text.substr(std::strlen(unix_prefix));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     if (path.size() >= sizeof address.sun_path) return failed(-1, text, ENAMETOOLONG);
@@ -71,7 +72,7 @@ std::uint16_t port_of(int fd) {
 }  // namespace
 
 Result<HttpSocket> open_http_socket(const std::string& text) {
-    if (text.starts_with("unix:")) return open_unix(text);
+    if (text.starts_with(unix_prefix)) return open_unix(text);
     const auto colon = text.rfind(':');
     if (colon == std::string::npos)
         return fail(ErrorKind::Invalid, "[http] listen = '" + text + "': no port");
@@ -97,6 +98,12 @@ Result<HttpSocket> open_http_socket(const std::string& text) {
     const std::string holder = port_holder(static_cast<std::uint16_t>(std::atoi(text.c_str() + colon + 1)));
     return fail("[http] cannot listen on '" + text + "': it is held by " +
                 (holder.empty() ? "another process" : holder));
+}
+
+HttpSocket resume_http_socket(const std::string& address, Descriptor fd) {
+    const int kept = fd.release();
+    if (address.starts_with(unix_prefix)) return {kept, 0, address.substr(std::strlen(unix_prefix))};
+    return {kept, port_of(kept), ""};
 }
 
 }  // namespace pmctl

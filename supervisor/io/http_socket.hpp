@@ -5,6 +5,7 @@
 #include <string>
 
 #include "shared/result.hpp"
+#include "supervisor/io/descriptor.hpp"
 
 namespace pmctl {
 
@@ -17,5 +18,7 @@ struct HttpSocket {
 // "HOST:PORT" or "unix:/PATH"; the socket does not block and is closed at an exec. Error: which call failed,
 // and who has the port where that can be told.
 Result<HttpSocket> open_http_socket(const std::string& address);
+// One that listens at this address already (handover.hpp).
+HttpSocket resume_http_socket(const std::string& address, Descriptor fd);
 
 }  // namespace pmctl

@@ -89,10 +89,15 @@ Listeners::~Listeners() {
 
 Result<int> Listeners::open(std::uint16_t port) {
     if (const auto found = sockets_.find(port); found != sockets_.end()) return found->second;
+    if (auto taken = taken_.extract(port)) return sockets_[port] = taken.mapped().release();
     const int fd = listen_everywhere(port, SOMAXCONN);
     if (fd < 0) return fail(fmt::format("listening on port {}: {}", port, std::strerror(errno)));
     sockets_[port] = fd;
     return fd;
+}
+
+void Listeners::take(std::uint16_t port, Descriptor socket) {
+    if (listens_on(socket.get(), port)) taken_[port] = std::move(socket);
 }
 
 void Listeners::close(std::uint16_t port) {
@@ -104,6 +109,7 @@ void Listeners::close(std::uint16_t port) {
 
 Result<void> Listeners::adopt(std::uint16_t port, int pidfd, pid_t pid) {
     if (sockets_.contains(port)) return {};
+    if (taken_.contains(port) && open(port)) return {};
     std::string refused;
     for (const int number : descriptors_of(pid)) {
         auto got = descriptor_of(pidfd, number);

@@ -6,8 +6,11 @@
 
 #include <cstdint>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "shared/result.hpp"
+#include "supervisor/io/descriptor.hpp"
 
 namespace pmctl {
 
@@ -26,6 +29,11 @@ class Listeners {
     // 80: Permission denied".
     Result<int> open(std::uint16_t port);
     void close(std::uint16_t port);
+    // One that this process opened before it replaced its program: what opens or adopts this port gets it.
+    void take(std::uint16_t port, Descriptor socket);
+    // Nobody wants the others.
+    void close_taken() { taken_.clear(); }
+    std::vector<std::pair<std::uint16_t, int>> all() const { return {sockets_.begin(), sockets_.end()}; }
     // Takes the socket that an earlier supervisor gave to this process, which lives and so keeps it open: to
     // bind another one is not possible. Where the process has closed it a new one is opened. Error: "the
     // listening socket of port 80 cannot be had from pid 42: Operation not permitted".
@@ -33,6 +41,7 @@ class Listeners {
 
   private:
     std::unordered_map<std::uint16_t, int> sockets_;
+    std::unordered_map<std::uint16_t, Descriptor> taken_;
 };
 
 }  // namespace pmctl

@@ -166,6 +166,15 @@ void Logs::close(const std::string& log_name) {
     entries_.erase(known);
 }
 
+std::vector<int> Logs::descriptors() const {
+    std::vector<int> found;
+    for (const auto& [name, entry] : entries_) {
+        found.push_back(entry->out.fd());
+        found.push_back(entry->err.fd());
+    }
+    return found;
+}
+
 std::optional<std::uint64_t> Logs::end_of(const std::string& log_name) const {
     const auto known = entries_.find(log_name);
     if (known == entries_.end() || known->second->file.end() == 0) return std::nullopt;

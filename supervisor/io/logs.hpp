@@ -50,6 +50,8 @@ class Logs {
     // No further run will come. The log files stay.
     void close(const std::string& log_name);
 
+    // Our ends of all FIFOs.
+    std::vector<int> descriptors() const;
     // Bytes of output of all instances that are in their logs.
     std::uint64_t bytes() const { return bytes_; }
     // Position behind the last byte of a log that was written to; nothing where that is not known. Reading

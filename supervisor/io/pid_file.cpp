@@ -74,21 +74,6 @@ bool is_still_there(int fd, int folder, const char* name) {
            held.st_dev == named.st_dev && held.st_ino == named.st_ino;
 }
 
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    int get() const { return fd_; }
-    int release() { return std::exchange(fd_, -1); }
-
-  private:
-    int fd_;
-};
-
 constexpr const char* file_name = "pmctld.pid";
 
 }  // namespace
@@ -96,7 +81,7 @@ constexpr const char* file_name = "pmctld.pid";
 Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_t> socket_group) {
     if (auto made = make_folders(runtime_dir); !made) return tl::unexpected(made.error());
     const Descriptor folder(::open(runtime_dir.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (folder.get() < 0) {
+    if (!folder) {
         if (errno != ELOOP && errno != ENOTDIR)
             return tl::unexpected(system_error("open", runtime_dir, errno));
         return fail(
@@ -110,7 +95,7 @@ Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_
     for (;;) {
         Descriptor file(
             ::openat(folder.get(), file_name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0644));
-        if (file.get() < 0) return tl::unexpected(system_error("open", path, errno));
+        if (!file) return tl::unexpected(system_error("open", path, errno));
         if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno != EWOULDBLOCK) return tl::unexpected(system_error("flock", path, errno));
             return fail(
@@ -124,6 +109,13 @@ Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_
         }
         return PidFile(path, file.release());
     }
+}
+
+Result<PidFile> PidFile::resume(const std::string& runtime_dir, Descriptor fd) {
+    const std::string path = runtime_dir + "/" + file_name;
+    if (!is_still_there(fd.get(), AT_FDCWD, path.c_str()) || ::flock(fd.get(), LOCK_EX | LOCK_NB) != 0)
+        return fail("'" + path + "' is not the file that was handed over");
+    return PidFile(path, fd.release());
 }
 
 PidFile::~PidFile() {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "shared/result.hpp"
+#include "supervisor/io/descriptor.hpp"
 
 namespace pmctl {
 
@@ -19,6 +20,9 @@ class PidFile {
     // obstacle.
     static Result<PidFile> take(const std::string& runtime_dir,
                                 std::optional<gid_t> socket_group = std::nullopt);
+    // The one that this process took before it replaced its program (handover.hpp). Error: `fd` is not the
+    // file of that folder.
+    static Result<PidFile> resume(const std::string& runtime_dir, Descriptor fd);
     // Removes the file, then gives the lock up.
     ~PidFile();
     PidFile(PidFile&& other) noexcept;

@@ -16,6 +16,7 @@
 #include "supervisor/io/cgroup.hpp"
 #include "supervisor/io/config_files.hpp"
 #include "supervisor/io/exec_check.hpp"
+#include "supervisor/io/handover.hpp"
 #include "supervisor/io/listeners.hpp"
 #include "supervisor/io/log_reader.hpp"
 #include "supervisor/io/logs.hpp"
@@ -62,6 +63,16 @@ class RealEffects final : public Effects {
 
     // The loop has ended: nothing that a run has started outlives the supervisor.
     void end_orphans();
+
+    // What is to outlast this program (handover.hpp): the store is written, listening sockets and FIFOs are
+    // added. Error: it cannot be written.
+    Result<void> hand_over(Handover& handover);
+    // What the program before this one has handed over, before anything is adopted; `end_takeover` when it
+    // has been.
+    void take_over(Handover& handover);
+    void end_takeover();
+    // Checks that are nobody's: they are told to `done`.
+    Result<std::unique_ptr<ExecChecks>> other_checks(ExecChecks::Done done);
 
     StateStore& state() { return *store_; }
     // Why memory, cpu and tasks limits are not in force; "" where they are.
@@ -138,6 +149,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<Cgroups> cgroups_;
     std::string no_cgroups_;
     Listeners listeners_;
+    std::vector<Descriptor> streams_taken_over_;
     std::unique_ptr<Logs> logs_;
     std::map<std::string, pid_t> waiting_logs_;  // of adopted runs, not to be had at the moment
     Timer log_retry_;

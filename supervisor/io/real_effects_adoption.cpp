@@ -60,6 +60,35 @@ std::unique_ptr<RunCgroup> RealEffects::cgroup_of(const RunRecord& record) {
     return group ? std::make_unique<RunCgroup>(std::move(*group)) : nullptr;
 }
 
+Result<void> RealEffects::hand_over(Handover& handover) {
+    if (auto stored = store_->flush(patience); !stored) return stored;
+    for (const auto& [port, socket] : listeners_.all()) {
+        handover.listeners[port] = copy_for_exec(socket);
+        if (!handover.listeners[port]) return fail("no descriptors left for the listening sockets");
+    }
+    // Without these, what waits in a FIFO is lost only if its writer ends meanwhile.
+    for (const int fd : logs_->descriptors()) {
+        Descriptor copy = copy_for_exec(fd);
+        if (!copy) break;
+        handover.streams.push_back(std::move(copy));
+    }
+    return {};
+}
+
+void RealEffects::take_over(Handover& handover) {
+    for (auto& [port, socket] : handover.listeners) listeners_.take(port, std::move(socket));
+    streams_taken_over_ = std::move(handover.streams);
+}
+
+void RealEffects::end_takeover() {
+    listeners_.close_taken();
+    streams_taken_over_.clear();
+}
+
+Result<std::unique_ptr<ExecChecks>> RealEffects::other_checks(ExecChecks::Done done) {
+    return ExecChecks::make(loop_, crew_->own(), *processes_, std::move(done));
+}
+
 Result<void> RealEffects::adopt(RunNumber run) {
     const auto found = found_.find(run);
     if (found == found_.end()) return fail(fmt::format("run {} was not found alive", run));

@@ -134,9 +134,20 @@ DbResult<StateDb> StateDb::open(const std::string& path, Use use) {
     return opened;
 }
 
-DbResult<void> StateDb::prepare_schema() {
+DbResult<void> StateDb::check(const std::string& path) {
+    return open(path, Use::Read).and_then([](StateDb db) -> DbResult<void> {
+        const auto version = db.version();
+        if (!version) return tl::unexpected(version.error());
+        if (*version != schema_version) return {};  // will be made one of today's
+        const auto read = db.read(1);
+        if (!read) return tl::unexpected(read.error());
+        return {};
+    });
+}
+
+DbResult<std::int64_t> StateDb::version() {
     const auto version = number("PRAGMA user_version");
-    if (!version) return tl::unexpected(version.error());
+    if (!version) return version;
     const auto application = number("PRAGMA application_id");
     const auto tables = number("SELECT count(*) FROM sqlite_master");
     if (!application || !tables) return tl::unexpected((!application ? application : tables).error());
@@ -148,6 +159,12 @@ DbResult<void> StateDb::prepare_schema() {
                                                          std::to_string(*version) + ", this one reads " +
                                                          std::to_string(schema_version) + ")"});
     }
+    return version;
+}
+
+DbResult<void> StateDb::prepare_schema() {
+    const auto version = this->version();
+    if (!version) return tl::unexpected(version.error());
     // WAL: a commit is one append, and readers do not wait. Checkpointed at 1 MiB.
     auto done = execute(
         "PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 256;"

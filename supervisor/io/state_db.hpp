@@ -47,6 +47,8 @@ class StateDb {
     enum class Use { Write, Read };
     // Write: creates what is missing, schema included, and checks that the file is a store of ours.
     static DbResult<StateDb> open(const std::string& path, Use use);
+    // Could this program go on with that file? Changes nothing.
+    static DbResult<void> check(const std::string& path);
 
     DbResult<StoredState> read(std::size_t recent_events);
     // In (after, before), oldest first; name "": of any. Newest: the last `limit` of them, else the first.
@@ -101,6 +103,8 @@ class StateDb {
     DbError error(std::string_view what) const;
     DbResult<void> execute(const char* sql);
     DbResult<std::int64_t> number(const char* sql);
+    // Of a store that this program can go on with; 0: a new file.
+    DbResult<std::int64_t> version();
     DbResult<void> prepare_schema();
     DbResult<Statement> compile(const char* sql) const;
     // Its statement, compiled once and ready to be bound.

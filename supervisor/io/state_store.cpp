@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <condition_variable>
@@ -275,6 +276,14 @@ Result<std::unique_ptr<StateStore>> StateStore::open(const std::string& state_di
     }
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
     return std::unique_ptr<StateStore>(new StateStore(std::move(inner)));
+}
+
+Result<void> StateStore::check(const std::string& state_dir) {
+    const std::string path = state_dir + "/state.db";
+    if (::access(path.c_str(), F_OK) != 0) return {};
+    if (auto checked = StateDb::check(path); !checked)
+        return fail("'" + path + "': " + checked.error().message);
+    return {};
 }
 
 StateStore::~StateStore() {

@@ -40,6 +40,9 @@ class StateStore {
     // Failed, where the folder or file cannot be read or written.
     static Result<std::unique_ptr<StateStore>> open(const std::string& state_dir, OnTrouble on_trouble,
                                                     const StoreLimits& limits = {});
+    // Could this program go on with what is stored there? Nothing is well, too; nothing is changed. Error:
+    // why not.
+    static Result<void> check(const std::string& state_dir);
     // Writes what is queued; what a disk that is full refuses to take at the last try is lost, and said.
     ~StateStore();
     StateStore(const StateStore&) = delete;

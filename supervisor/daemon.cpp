@@ -1,0 +1,168 @@
+#include "supervisor/daemon.hpp"
+
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <utility>
+
+#include "shared/control_path.hpp"
+#include "supervisor/logging.hpp"
+
+namespace pmctl {
+
+namespace {
+
+// A check that takes longer is waited for by nobody: the API says what is.
+constexpr Duration http_patience = std::chrono::seconds(1);
+
+}  // namespace
+
+Daemon::Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifier notifier, Origin origin)
+    : loop_(loop),
+      effects_(effects),
+      supervisor_(supervisor),
+      commands_(supervisor, effects, PMCTL_VERSION, ::getpid(), Loop::now().wall),
+      notifier_(std::move(notifier)),
+      origin_(std::move(origin)),
+      watchdog_(loop, [this] { feed_watchdog(); }),
+      http_patience_(loop, [this] { open_http_now(); }) {}
+
+Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
+    auto control = Control::listen(
+        loop_, {socket_in(settings.runtime_dir), settings.socket_mode, group, ::geteuid()},
+        [this](const Request& request, bool may_park, const Peer&) { return answer(request, may_park); },
+        [this](uid_t uid) {
+            supervisor_.note("", "command", "refused a request of uid " + std::to_string(uid), Loop::now());
+        });
+    if (!control) return tl::unexpected(control.error());
+    control_.emplace(std::move(*control));
+    effects_.serve(supervisor_, {.changed = [this] { changed(); },
+                                 .logs_written = [this] { control_->wake(Topic::Logs); },
+                                 .finished = [this] { leave(); }});
+    auto upgrade = Upgrade::make(loop_, effects_, origin_.command,
+                                 {.gather = [this] { return gather(); },
+                                  .go_on = [this] { go_on(); },
+                                  .answered = [this] { control_->wake(Topic::Upgrade); }});
+    if (!upgrade) return tl::unexpected(upgrade.error());
+    upgrade_ = std::move(*upgrade);
+    return {};
+}
+
+std::optional<Result<Reply>> Daemon::answer(const Request& request, bool may_park) {
+    if (!std::holds_alternative<UpgradeRequest>(request))
+        return commands_.run(request, may_park, Loop::now());
+    if (supervisor_.finishing()) return fail("the supervisor is stopping");
+    // It would look for its runs where they are not.
+    auto config = effects_.load_config();
+    if (!config) return tl::unexpected(config.error());
+    const SupervisorSettings& now = supervisor_.config().supervisor;
+    if (config->supervisor.runtime_dir != now.runtime_dir || config->supervisor.state_dir != now.state_dir) {
+        return fail(
+            "[supervisor] runtime_dir or state_dir has changed: that takes a stop and a start (pmctl down, "
+            "pmctl up)");
+    }
+    return upgrade_->ask(may_park);
+}
+
+void Daemon::changed() {
+    control_->wake(Topic::Status);
+    control_->wake(Topic::Events);
+    tell_routes();
+    if (http_) http_->changed();
+    if (http_due_ && !supervisor_.is_taking_over()) http_patience_.set(Loop::now().steady);
+}
+
+void Daemon::open_http(const HttpSettings& settings, Descriptor listening) {
+    http_settings_ = settings;
+    http_listening_ = std::move(listening);
+    http_due_ = true;
+    if (!supervisor_.is_taking_over()) return open_http_now();
+    http_patience_.set(Loop::now().steady + http_patience);
+}
+
+void Daemon::open_http_now() {
+    if (!std::exchange(http_due_, false)) return;
+    http_.emplace(
+        loop_, supervisor_, effects_, HttpApiSettings{http_settings_.listen, PMCTL_VERSION},
+        [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); },
+        std::move(http_listening_));
+    effects_.ask_for_routes_seen([this] { return http_->routes_seen(); });
+}
+
+void Daemon::on_signal(int number) {
+    const Now now = Loop::now();
+    if (number == SIGHUP) return reload(now);
+    if (number == SIGUSR1) return;
+    const bool again = supervisor_.finishing();
+    notifier_.stopping("stopping");
+    supervisor_.finish(again, "stopping everything: asked by " + signal_name(number), now);
+}
+
+void Daemon::ready(int ready_fd) {
+    const std::string what = std::to_string(supervisor_.roster().size()) + " instances";
+    if (auto told = notifier_.ready(what); !told) spdlog::warn("{}, ignoring", told.error().message);
+    feed_watchdog();
+    if (ready_fd < 0) return;
+    if (::write(ready_fd, "ready\n", 6) != 6) spdlog::warn("--ready-fd: {}, ignoring", std::strerror(errno));
+    ::close(ready_fd);
+    send_stderr_to_log();  // who started us has gone, and what stands there leads nowhere
+}
+
+void Daemon::reload(Now now) {
+    notifier_.reloading(now.steady);
+    if (auto reply = commands_.reload(false, now); !reply) {
+        supervisor_.note("", "config", "reload refused, nothing was changed: " + reply.error().message, now);
+    }
+    notifier_.ready("running");
+}
+
+void Daemon::tell_routes() {
+    const std::uint64_t generation = supervisor_.routes().generation();
+    if (std::exchange(told_routes_, generation) != generation) control_->wake(Topic::Routes);
+}
+
+// Half of the time that the service manager allows, as sd_watchdog_enabled(3) advises.
+void Daemon::feed_watchdog() {
+    const auto interval = notifier_.watchdog_interval();
+    if (!interval) return;
+    notifier_.watchdog();
+    watchdog_.set(Loop::now().steady + *interval / 2);
+}
+
+// Who waits for the end is answered before the door is shut.
+void Daemon::leave() {
+    notifier_.stopping("stopped");
+    loop_.later([this] { loop_.stop(); });
+}
+
+Result<Handover> Daemon::gather() {
+    const Now now = Loop::now();
+    if (supervisor_.finishing()) return fail("the supervisor is stopping");
+    supervisor_.note("", "supervisor",
+                     "its program is replaced by the one that is installed: " + origin_.command.front(), now);
+    notifier_.reloading(now.steady);
+    gather_log_lines({});
+    Handover handover;
+    handover.version = PMCTL_VERSION;
+    handover.file_limit = origin_.file_limit;
+    handover.pid_file = copy_for_exec(origin_.pid_file.fd());
+    if (!handover.pid_file) return fail("no descriptors left");
+    const int listening = http_ ? http_->listening() : http_listening_.get();
+    if (listening >= 0) {
+        handover.http = copy_for_exec(listening);
+        handover.http_from = http_settings_.listen;
+    }
+    if (auto handed = effects_.hand_over(handover); !handed) return tl::unexpected(handed.error());
+    return handover;
+}
+
+void Daemon::go_on() {
+    gather_log_lines([this](Loop::Callback flush) { loop_.later(std::move(flush)); });
+    supervisor_.note("", "supervisor", "its program was not replaced: it goes on", Loop::now());
+    notifier_.ready("running");
+}
+
+}  // namespace pmctl

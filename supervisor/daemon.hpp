@@ -1,0 +1,69 @@
+// pmctld as a process: the Supervisor with its doors (control socket, HTTP API), the service manager's
+// notifications, signals, and the replacement of its own program. Wiring; decisions are the Supervisor's.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "supervisor/commands.hpp"
+#include "supervisor/io/control.hpp"
+#include "supervisor/io/handover.hpp"
+#include "supervisor/io/http_api.hpp"
+#include "supervisor/io/notify.hpp"
+#include "supervisor/io/pid_file.hpp"
+#include "supervisor/io/real_effects.hpp"
+#include "supervisor/io/timer.hpp"
+#include "supervisor/io/upgrade.hpp"
+
+namespace pmctl {
+
+class Daemon {
+  public:
+    // What the next program needs of this one's start.
+    struct Origin {
+        const PidFile& pid_file;
+        rlimit file_limit{};               // as it was before it was raised
+        std::vector<std::string> command;  // how to call it: Upgrade::make
+    };
+
+    Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifier notifier, Origin origin);
+
+    Result<void> open_door(const SupervisorSettings& settings, std::optional<gid_t> group);
+    // Once the runs that were found healthy have been checked again, or `patience` is over: until then nobody
+    // is told that nothing serves. `listening`: a socket that waits meanwhile.
+    void open_http(const HttpSettings& settings, Descriptor listening);
+    void on_signal(int number);
+    void ready(int ready_fd);
+
+  private:
+    std::optional<Result<Reply>> answer(const Request& request, bool may_park);
+    void changed();
+    void open_http_now();
+    void reload(Now now);
+    void tell_routes();
+    void feed_watchdog();
+    void leave();
+    Result<Handover> gather();
+    void go_on();
+
+    Loop& loop_;
+    RealEffects& effects_;
+    Supervisor& supervisor_;
+    Commands commands_;
+    Notifier notifier_;
+    Origin origin_;
+    Timer watchdog_;
+    Timer http_patience_;
+    std::optional<Control> control_;
+    HttpSettings http_settings_;
+    Descriptor http_listening_;
+    bool http_due_ = false;  // to be opened
+    std::optional<HttpApi> http_;
+    std::unique_ptr<Upgrade> upgrade_;
+    std::uint64_t told_routes_ = 0;
+};
+
+}  // namespace pmctl
