@@ -16,7 +16,7 @@
 #include "supervisor/core/admin_call.hpp"
 #include "supervisor/core/config.hpp"
 #include "supervisor/core/mark.hpp"
-#include "supervisor/core/run.hpp"
+#include "supervisor/core/replica.hpp"
 
 namespace pmctl {
 
@@ -112,6 +112,26 @@ struct RunRecord {
     bool operator==(const RunRecord&) const = default;
 };
 
+// A replica that is wanted and has no process: what the next supervisor is to know, so that it does not
+// begin anew. Gone with its next start, with an orderly end of the supervisor, and with the machine's.
+struct RestRecord {
+    std::string instance;
+    std::uint32_t replica = 0;
+    Rest rest = Rest::Waiting;  // or AtRest
+    Phase phase = Phase::Failed;
+    std::string reason;
+    WallTime next_start_at{};  // with Waiting
+    std::uint32_t failures = 0;
+    std::uint64_t restarts = 0;
+    std::optional<int> exit_code;  // of its last run, where it has one
+    std::string fingerprint;       // spec_fingerprint of what was configured then
+    std::uint16_t port = 0;        // that it keeps
+    bool listening = false;        // with a listening socket on it
+    std::string boot_id;           // Effects fills it in
+
+    bool operator==(const RestRecord&) const = default;
+};
+
 // What became of a run that an earlier supervisor left.
 struct FoundRun {
     enum class State {
@@ -141,6 +161,8 @@ struct StoreWrite {
         AppendEvent,     // event
         AppendMark,      // mark
         SetNextRun,      // number: no run below it may be given out again
+        SetRest,         // rest; gone with RunStarted of the current run
+        ClearRests,      //
         SetAdmin,        // admin: the admin service's state in force; null: there is none
     };
     Kind kind = Kind::AppendEvent;
@@ -149,6 +171,7 @@ struct StoreWrite {
     RunRecord run;
     Event event;
     Mark mark;
+    std::shared_ptr<const RestRecord> rest;
     std::shared_ptr<const AdminSnapshot> admin;
 };
 
@@ -193,6 +216,8 @@ class Effects {
     virtual std::string port_holder(std::uint16_t port) = 0;
     // The listening socket that socket_activation keeps is no longer wanted.
     virtual void close_listener(std::uint16_t port) = 0;
+    // A socket that an earlier supervisor kept while nothing ran is there from now on, as it was.
+    virtual void keep_listener(std::uint16_t port) = 0;
 
     virtual void set_log_settings(const std::string& log_name, const LogSettings& settings) = 0;
     // No further run of this name will come: reader and FIFOs go, log files stay.

@@ -14,6 +14,7 @@
 #include "supervisor/daemon.hpp"
 #include "supervisor/flags.hpp"
 #include "supervisor/io/limits.hpp"
+#include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/signals.hpp"
 #include "supervisor/io/socket_group.hpp"
 #include "supervisor/logging.hpp"
@@ -30,7 +31,8 @@ int fail_start(const std::string& message, ErrorKind kind = ErrorKind::Failed) {
 
 Inheritance inheritance_of(StoredState state, std::vector<std::string> only, std::vector<FoundRun> runs) {
     return {std::move(state.intentions), std::move(state.scales), state.next_run,  state.last_event + 1,
-            std::move(state.events),     std::move(state.admin),  std::move(only), std::move(runs)};
+            std::move(state.events),     std::move(state.admin),  std::move(only), std::move(runs),
+            std::move(state.rests)};
 }
 
 // What the program before this one has left, if there was one.
@@ -78,6 +80,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     if (!left) return fail_start(left.error().message);
     for (const std::string& line : left->killed) spdlog::warn("{}", line);
     stored.next_run = std::max(stored.next_run, left->next_run);
+
+    // A machine that was started anew begins with everything.
+    std::erase_if(stored.rests, [](const RestRecord& each) { return each.boot_id != boot_id(); });
 
     const std::string admin_fault = std::move(stored.admin_fault);
     Supervisor supervisor(**effects, std::move(environment),

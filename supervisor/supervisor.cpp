@@ -89,6 +89,10 @@ Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance in
       found_runs_(std::move(inheritance.runs)),
       next_run_(inheritance.next_run),
       promised_runs_(inheritance.next_run) {
+    for (RestRecord& each : inheritance.rests) {
+        std::pair key{each.instance, each.replica};
+        rests_.emplace(std::move(key), std::move(each));
+    }
     for (const Intention& each : inheritance.intentions)
         intentions_[{each.instance, each.replica}] = each.wanted;
 }
@@ -178,6 +182,7 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     }
     roster_.schedule(member, next_deadline(member.replica));
     carry_out(member, actions, now);
+    if (actions.ended || std::holds_alternative<SpawnFailed>(event)) record_rest(member, now);
     if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running) {
         release_holds(member, now);
         if (member.replica.spec->policy.on_demand) watch_idle(*member.instance, now.steady);

@@ -36,7 +36,8 @@ struct Inheritance {
     // Not inherited, but of this one's own start: those that are started at first, with what they depend on,
     // while the others keep still until a reload or an order. Empty: all.
     std::vector<std::string> only;
-    std::vector<FoundRun> runs;  // what became of its runs
+    std::vector<FoundRun> runs;     // what became of its runs
+    std::vector<RestRecord> rests;  // what was wanted and had no process
 };
 
 // The run to which requests may be sent, null for none: at most one a replica. What is to stop has left the
@@ -186,6 +187,8 @@ class Supervisor {
     void settle_ended(Now now);
     void know_spec(Member& member, const InstanceSpec& spec);
     void record_run(const Member& member, RunNumber run, RunRole role);
+    void record_rest(const Member& member, Now now);
+    bool resume_rest(Member& member, Now now);
 
     // supervisor_updates.cpp
     void follow_update(Member& member, const Runs& before, Now now);
@@ -268,6 +271,7 @@ class Supervisor {
     std::vector<AdminOmission> told_omissions_;  // sorted by id
     std::vector<std::string> only_;
     std::vector<FoundRun> found_runs_;  // until the first configuration is applied
+    std::map<std::pair<std::string, std::uint32_t>, RestRecord> rests_;  // the same
     std::vector<std::pair<Member*, const FoundRun*>> ended_runs_;
     std::set<const Member*> left_alone_;  // by the first configuration
     RunNumber next_run_;

@@ -180,7 +180,52 @@ void Supervisor::settle_ended(Now now) {
         handle(*member, Exited{found->status, found->note, false, record.run}, now);
     }
     found_runs_.clear();
+    rests_.clear();
     left_alone_.clear();
+}
+
+// A rest that lasts has begun: what a later supervisor is to go on with.
+void Supervisor::record_rest(const Member& member, Now now) {
+    const Replica& replica = member.replica;
+    const bool lasts =
+        replica.rest == Rest::AtRest || (replica.rest == Rest::Waiting && replica.next_start > now.steady);
+    if (finishing_ || has_live_run(replica) || replica.wanted == Wanted::Stopped || !lasts) return;
+    auto record = std::make_shared<RestRecord>();
+    record->instance = member.instance->id;
+    record->replica = replica.number;
+    record->rest = replica.rest;
+    record->phase = replica.rest_phase;
+    record->reason = replica.rest_reason;
+    record->next_start_at = replica.next_start_at;
+    record->failures = replica.failures;
+    record->restarts = replica.restarts;
+    if (replica.run && replica.run->exit && replica.run->exit->kind == ExitStatus::Kind::Code)
+        record->exit_code = replica.run->exit->value;
+    record->fingerprint = spec_fingerprint(replica.spec->process);
+    record->port = member.place.port;
+    record->listening = member.place.listening;
+    effects_.store({.kind = StoreWrite::Kind::SetRest, .rest = std::move(record)});
+}
+
+// False: there is nothing that it could go on with.
+bool Supervisor::resume_rest(Member& member, Now now) {
+    const auto found = rests_.find({member.instance->id, member.replica.number});
+    if (found == rests_.end() || has_live_run(member.replica)) return false;
+    const RestRecord rest = std::move(found->second);
+    rests_.erase(found);
+    if (rest.fingerprint != spec_fingerprint(member.replica.spec->process)) return false;
+    if (rest.port != 0 && rest.rest == Rest::Waiting && ports_.reserve(rest.port, member.log_name)) {
+        member.place = {rest.port, rest.listening};
+        if (rest.listening) effects_.keep_listener(rest.port);
+    }
+    // The clock may have been set back: no longer than its policy ever waits.
+    const RestartSettings& settings = member.replica.spec->policy.restart;
+    const Duration until = std::clamp<Duration>(rest.next_start_at - now.wall, Duration::zero(),
+                                                std::max(settings.backoff_max, settings.circuit_cooldown));
+    handle(member,
+           Rested{rest.rest, rest.phase, rest.reason, until, rest.failures, rest.restarts, rest.exit_code},
+           now);
+    return true;
 }
 
 bool Supervisor::is_taking_over() const {

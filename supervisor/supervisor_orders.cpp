@@ -154,6 +154,7 @@ void Supervisor::want_at_first(Member& member, Now now) {
     }
     if (told && intention->second == Wanted::Stopped)
         return stop_replica(member, "stopped by an operator", false, now);
+    if (!applied_ && resume_rest(member, now)) return;
     // What was found running was started by the configuration or a question, and not stopped since.
     if (!told && has_live_run(member.replica)) return handle(member, StartOrder{}, now);
     if (!told && spec.policy.on_demand) return stop_replica(member, "on_demand = true", false, now);
@@ -281,6 +282,7 @@ void Supervisor::finish(bool at_once, const std::string& reason, Now now) {
     const Turn turn(*this, now);
     if (!finishing_) note("", "supervisor", reason, now);
     if (admin_ && admin_->store_at != TimePoint::max()) store_admin();
+    if (!finishing_) effects_.store({.kind = StoreWrite::Kind::ClearRests});
     finishing_ = true;
     std::vector<Member*> all;
     for (auto& [id, instance] : roster_.instances()) {

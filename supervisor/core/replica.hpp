@@ -136,6 +136,16 @@ struct Adopted {
     std::uint64_t restarts = 0;
     std::uint32_t failures = 0;
 };
+// It was wanted and had no process when an earlier supervisor ended: it goes on like that.
+struct Rested {
+    Rest rest = Rest::Waiting;  // or AtRest
+    Phase phase = Phase::Failed;
+    std::string reason;
+    Duration until_start{};  // with Waiting
+    std::uint32_t failures = 0;
+    std::uint64_t restarts = 0;
+    std::optional<int> exit_code;  // of its last run
+};
 struct UpdateTurn {};  // of those that wait for theirs, it may be updated now
 struct UpdateHeld {
     std::string by;  // "waits for 'db' to be healthy"
@@ -183,7 +193,7 @@ struct Exited {
 };
 struct Woke {};
 
-using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, Adopted,
+using ReplicaEvent = std::variant<StartOrder, StopReplica, RestartOrder, NewSpec, ResetOrder, Adopted, Rested,
                                   UpdateTurn, UpdateHeld, UpdateCalledOff, Unrouted, MayStart, Blocked,
                                   NoPort, Spawned, SpawnFailed, Checked, Exited, Woke>;
 

@@ -185,4 +185,21 @@ Actions obey(Replica& replica, const Adopted& found, Now now) {
     return actions;
 }
 
+Actions obey(Replica& replica, const Rested& found, Now now) {
+    replica.wanted = Wanted::Running;
+    replica.wanted_reason.clear();
+    replica.restarts = found.restarts;
+    replica.failures = found.failures;
+    if (found.exit_code) {
+        replica.run.emplace();
+        replica.run->phase = found.phase;
+        replica.run->exit = ExitStatus{ExitStatus::Kind::Code, *found.exit_code};
+    }
+    rest(replica, found.rest, found.phase, found.reason);
+    if (found.rest != Rest::Waiting) return {};
+    replica.next_start = now.steady + found.until_start;
+    replica.next_start_at = now.wall + found.until_start;
+    return found.until_start > Duration::zero() ? Actions{} : start_now(replica);
+}
+
 }  // namespace pmctl::orders

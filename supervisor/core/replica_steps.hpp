@@ -24,10 +24,12 @@ Actions obey(Replica& replica, const RestartOrder& order, Now now);
 Actions obey(Replica& replica, const NewSpec& change, Now now);
 Actions obey(Replica& replica, const ResetOrder& order, Now now);
 Actions obey(Replica& replica, const Adopted& found, Now now);
+Actions obey(Replica& replica, const Rested& found, Now now);
 
 template <class Event>
-concept IsOrder = std::same_as<Event, StartOrder> || std::same_as<Event, StopReplica> ||
-                  std::same_as<Event, RestartOrder> || std::same_as<Event, NewSpec> ||
-                  std::same_as<Event, ResetOrder> || std::same_as<Event, Adopted>;
+concept IsOrder =
+    std::same_as<Event, StartOrder> || std::same_as<Event, StopReplica> ||
+    std::same_as<Event, RestartOrder> || std::same_as<Event, NewSpec> || std::same_as<Event, ResetOrder> ||
+    std::same_as<Event, Adopted> || std::same_as<Event, Rested>;
 
 }  // namespace pmctl::orders

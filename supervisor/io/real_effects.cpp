@@ -219,6 +219,10 @@ void RealEffects::close_listener(std::uint16_t port) {
     listeners_.close(port);
 }
 
+void RealEffects::keep_listener(std::uint16_t port) {
+    if (auto opened = listeners_.open(port); !opened) trouble("", "port", opened.error().message);
+}
+
 void RealEffects::set_log_settings(const std::string& log_name, const LogSettings& settings) {
     log_settings_[log_name] = settings;
     logs_->set(log_name, settings);
@@ -277,6 +281,11 @@ void RealEffects::complete(RunRecord& run) const {
 
 void RealEffects::store(StoreWrite write) {
     if (write.kind == StoreWrite::Kind::RunStarted) complete(write.run);
+    if (write.kind == StoreWrite::Kind::SetRest) {
+        auto whole = std::make_shared<RestRecord>(*write.rest);
+        whole->boot_id = boot_id_;
+        write.rest = std::move(whole);
+    }
     if (store_->queue(std::move(write))) loop_.later([this] { store_->wake(); });
 }
 

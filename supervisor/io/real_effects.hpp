@@ -91,6 +91,7 @@ class RealEffects final : public Effects {
     PortState port_state(std::uint16_t port) override;
     std::string port_holder(std::uint16_t port) override;
     void close_listener(std::uint16_t port) override;
+    void keep_listener(std::uint16_t port) override;
     void set_log_settings(const std::string& log_name, const LogSettings& settings) override;
     void close_logs(const std::string& log_name) override;
     void set_admin(const AdminAccess& access) override;

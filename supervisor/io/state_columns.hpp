@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,11 @@ void bind_value(sqlite3_stmt* statement, int place, WallTime when);
 template <std::integral T>
 void bind_value(sqlite3_stmt* statement, int place, T number) {
     bind_value(statement, place, static_cast<std::int64_t>(number));
+}
+
+template <class T>
+void bind_value(sqlite3_stmt* statement, int place, const std::optional<T>& value) {
+    if (value) bind_value(statement, place, *value);  // else NULL, which it is
 }
 
 template <class... Values>

@@ -20,6 +20,7 @@ constexpr std::array sql_texts = {
     "DELETE FROM intentions WHERE instance = ?",
     "DELETE FROM scales WHERE instance = ?",
     "DELETE FROM runs WHERE instance = ?",
+    "DELETE FROM rests WHERE instance = ?",
     "INSERT OR REPLACE INTO scales VALUES (?, ?)",
     "DELETE FROM scales",
     "INSERT OR REPLACE INTO runs (run, instance, replica, pid, port, started_at, fingerprint, role, "
@@ -33,6 +34,11 @@ constexpr std::array sql_texts = {
     "DELETE FROM events WHERE number <= ?",
     "INSERT INTO marks (at, name, mark, took) VALUES (?, ?, ?, ?)",
     "DELETE FROM marks WHERE number <= (SELECT max(number) FROM marks) - ?",
+    "INSERT OR REPLACE INTO rests (instance, replica, rest, phase, reason, next_start_at, failures, "
+    "restarts, exit_code, fingerprint, port, listening, boot_id) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    "DELETE FROM rests WHERE instance = ? AND replica = ?",
+    "DELETE FROM rests",
     "INSERT OR REPLACE INTO admin VALUES (1, ?)",
     "DELETE FROM admin",
     "BEGIN IMMEDIATE",
@@ -46,6 +52,34 @@ std::string_view role_text(RunRole role) {
         case RunRole::Outgoing: return "outgoing";
     }
     return "";
+}
+
+std::string_view rest_text(Rest rest) {
+    switch (rest) {
+        case Rest::AtRest: return "at_rest";
+        case Rest::Waiting: return "waiting";
+        case Rest::Blocked: return "blocked";
+        case Rest::NoPort: return "no_port";
+    }
+    return "";
+}
+
+RestRecord column_rest(sqlite3_stmt* row) {
+    RestRecord found;
+    found.instance = column_text(row, 0);
+    found.replica = column_number<std::uint32_t>(row, 1);
+    found.rest = column_text(row, 2) == rest_text(Rest::AtRest) ? Rest::AtRest : Rest::Waiting;
+    found.phase = column_text(row, 3) == to_text(Phase::Stopped) ? Phase::Stopped : Phase::Failed;
+    found.reason = column_text(row, 4);
+    found.next_start_at = column_time(row, 5);
+    found.failures = column_number<std::uint32_t>(row, 6);
+    found.restarts = column_number<std::uint64_t>(row, 7);
+    if (sqlite3_column_type(row, 8) == SQLITE_INTEGER) found.exit_code = column_number<int>(row, 8);
+    found.fingerprint = column_text(row, 9);
+    found.port = column_number<std::uint16_t>(row, 10);
+    found.listening = column_number<int>(row, 11) != 0;
+    found.boot_id = column_text(row, 12);
+    return found;
 }
 
 RunRecord column_run(sqlite3_stmt* row) {
@@ -138,9 +172,8 @@ DbResult<void> StateDb::check(const std::string& path) {
     return open(path, Use::Read).and_then([](StateDb db) -> DbResult<void> {
         const auto version = db.version();
         if (!version) return tl::unexpected(version.error());
-        if (*version != schema_version) return {};  // will be made one of today's
-        const auto read = db.read(1);
-        if (!read) return tl::unexpected(read.error());
+        const auto runs = db.number("SELECT count(*) FROM runs");
+        if (!runs) return tl::unexpected(runs.error());
         return {};
     });
 }
@@ -265,7 +298,8 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
         case Kind::ForgetInstance:
             return run(ForgetIntentions, write.intention.instance)
                 .and_then([&] { return run(ForgetScale, write.intention.instance); })
-                .and_then([&] { return run(ForgetRuns, write.intention.instance); });
+                .and_then([&] { return run(ForgetRuns, write.intention.instance); })
+                .and_then([&] { return run(ForgetRests, write.intention.instance); });
         case Kind::SetScale: return bound(SetScale, write.intention.instance, write.number);
         case Kind::ClearScales: return run(ClearScales);
         case Kind::RunStarted: {
@@ -273,7 +307,11 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
             return bound(RunStarted, begun.run, begun.instance, begun.replica, begun.pid, begun.port,
                          begun.started_at, begun.fingerprint, role_text(begun.role), begun.restarts,
                          begun.failures, begun.was_healthy, begun.log_name, begun.start_ticks, begun.boot_id,
-                         begun.listening, begun.cgroup);
+                         begun.listening, begun.cgroup)
+                .and_then([&]() -> DbResult<void> {
+                    if (begun.role != RunRole::Current) return {};
+                    return bound(EndRest, begun.instance, begun.replica);
+                });
         }
         case Kind::RunChanged: {
             const RunRecord& now = write.run;
@@ -290,6 +328,13 @@ DbResult<void> StateDb::apply(const StoreWrite& write) {
             return bound(AppendMark, mark.at, mark.name, static_cast<int>(mark.kind), mark.took.count());
         }
         case Kind::SetNextRun: return set_next_run(write.number);
+        case Kind::SetRest: {
+            const RestRecord& rest = *write.rest;
+            return bound(SetRest, rest.instance, rest.replica, rest_text(rest.rest), to_text(rest.phase),
+                         rest.reason, rest.next_start_at, rest.failures, rest.restarts, rest.exit_code,
+                         rest.fingerprint, rest.port, rest.listening, rest.boot_id);
+        }
+        case Kind::ClearRests: return run(ClearRests);
         case Kind::SetAdmin:
             if (!write.admin) return run(ForgetAdmin);
             return run(SetAdmin, std::string_view(admin_snapshot_text(*write.admin)));
@@ -321,6 +366,12 @@ DbResult<StoredState> StateDb::read(std::size_t recent_events) {
             "SELECT run, instance, replica, pid, port, started_at, fingerprint, role, restarts, failures, "
             "was_healthy, log_name, start_ticks, boot_id, listening, cgroup FROM runs ORDER BY run",
             [&](sqlite3_stmt* row) { state.runs.push_back(column_run(row)); });
+    }
+    if (done) {
+        done = each(
+            "SELECT instance, replica, rest, phase, reason, next_start_at, failures, restarts, exit_code, "
+            "fingerprint, port, listening, boot_id FROM rests",
+            [&](sqlite3_stmt* row) { state.rests.push_back(column_rest(row)); });
     }
     if (done) {
         done = each("SELECT value FROM numbers WHERE name = 'next_run'", [&](sqlite3_stmt* row) {

@@ -23,6 +23,7 @@ struct StoredState {
     std::vector<Intention> intentions;
     std::map<std::string, std::uint32_t> scales;  // instance → replicas
     std::vector<RunRecord> runs;                  // begun, and never reported as ended
+    std::vector<RestRecord> rests;
     RunNumber next_run = 1;
     std::uint64_t last_event = 0;
     std::vector<Event> events;                   // the most recent, oldest first
@@ -75,6 +76,7 @@ class StateDb {
         ForgetIntentions,
         ForgetScale,
         ForgetRuns,
+        ForgetRests,
         SetScale,
         ClearScales,
         RunStarted,
@@ -85,6 +87,9 @@ class StateDb {
         PruneEvents,
         AppendMark,
         PruneMarks,
+        SetRest,
+        EndRest,
+        ClearRests,
         SetAdmin,
         ForgetAdmin,
         Begin,

@@ -50,6 +50,12 @@ inline constexpr const char* added_tables = R"(
 CREATE TABLE IF NOT EXISTS admin (one INTEGER PRIMARY KEY CHECK (one = 1), snapshot TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS marks (number INTEGER PRIMARY KEY, at INTEGER NOT NULL, name TEXT NOT NULL,
                                   mark INTEGER NOT NULL, took INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS rests (instance TEXT NOT NULL, replica INTEGER NOT NULL, rest TEXT NOT NULL,
+                                  phase TEXT NOT NULL, reason TEXT NOT NULL, next_start_at INTEGER NOT NULL,
+                                  failures INTEGER NOT NULL, restarts INTEGER NOT NULL, exit_code INTEGER,
+                                  fingerprint TEXT NOT NULL, port INTEGER NOT NULL,
+                                  listening INTEGER NOT NULL, boot_id TEXT NOT NULL,
+                                  PRIMARY KEY (instance, replica)) WITHOUT ROWID;
 )";
 
 }  // namespace pmctl

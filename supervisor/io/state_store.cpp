@@ -35,6 +35,8 @@ bool is_intention(const StoreWrite& write) {
         case StoreWrite::Kind::AppendEvent:
         case StoreWrite::Kind::AppendMark:
         case StoreWrite::Kind::SetNextRun:
+        case StoreWrite::Kind::SetRest:
+        case StoreWrite::Kind::ClearRests:
         case StoreWrite::Kind::SetAdmin: return false;
     }
     return false;

@@ -62,6 +62,7 @@ class FakeEffects final : public Effects {
     std::vector<CheckRequest> checks;
     std::set<std::uint16_t> strangers;  // ports that others hold
     std::set<std::uint16_t> closed_listeners;
+    std::set<std::uint16_t> kept_listeners;
     std::set<std::string> closed_logs;
     std::map<std::string, LogSettings> log_settings;
     std::vector<StoreWrite> writes;
@@ -177,6 +178,7 @@ class FakeEffects final : public Effects {
         return "pid 4242 (nginx)";
     }
     void close_listener(std::uint16_t port) override { closed_listeners.insert(port); }
+    void keep_listener(std::uint16_t port) override { kept_listeners.insert(port); }
 
     void set_log_settings(const std::string& name, const LogSettings& settings) override {
         log_settings[name] = settings;
