@@ -43,7 +43,11 @@ Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional
                                  .logs_written = [this] { control_->wake(Topic::Logs); },
                                  .finished = [this] { leave(); }});
     auto upgrade = Upgrade::make(loop_, effects_, origin_.command,
-                                 {.gather = [this] { return gather(); },
+                                 {.close_doors =
+                                      [this] {
+                                          if (http_) http_->let_in(false);
+                                      },
+                                  .gather = [this] { return gather(); },
                                   .go_on = [this] { go_on(); },
                                   .answered = [this] { control_->wake(Topic::Upgrade); }});
     if (!upgrade) return tl::unexpected(upgrade.error());
@@ -160,6 +164,7 @@ Result<Handover> Daemon::gather() {
 }
 
 void Daemon::go_on() {
+    if (http_) http_->let_in(true);
     gather_log_lines([this](Loop::Callback flush) { loop_.later(std::move(flush)); });
     supervisor_.note("", "supervisor", "its program was not replaced: it goes on", Loop::now());
     notifier_.ready("running");

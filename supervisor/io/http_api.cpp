@@ -353,6 +353,10 @@ std::uint16_t HttpApi::port() const {
     return inner_->server_ ? inner_->server_->port() : std::uint16_t{0};
 }
 
+void HttpApi::let_in(bool open) {
+    if (inner_->server_) inner_->server_->let_in(open);
+}
+
 int HttpApi::listening() const {
     return inner_->server_ ? inner_->server_->listening() : -1;
 }

@@ -36,6 +36,7 @@ class HttpApi {
     void changed();
     std::uint16_t port() const;  // 0: a Unix socket, or it does not listen
     int listening() const;       // the socket; -1: it does not
+    void let_in(bool open);      // false: new connections wait until it is true again
     std::size_t held() const;    // requests that wait
     // The generation of the table that everybody who follows it has; max where nobody does.
     std::uint64_t routes_seen() const;

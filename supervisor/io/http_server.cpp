@@ -318,6 +318,13 @@ std::uint16_t HttpServer::port() const {
     return inner_->socket_.port;
 }
 
+void HttpServer::let_in(bool open) {
+    // Open: watched in the next turn, and tried again where that fails.
+    inner_->accept_again_ = open ? Loop::now().steady : TimePoint::max();
+    if (!open) return inner_->loop_.unwatch(inner_->socket_.fd);
+    inner_->timer_.set(inner_->accept_again_);
+}
+
 int HttpServer::listening() const {
     return inner_->socket_.fd;
 }

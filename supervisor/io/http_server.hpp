@@ -71,6 +71,7 @@ class HttpServer {
 
     std::uint16_t port() const;  // 0 for unix:
     int listening() const;       // the socket that it listens on
+    void let_in(bool open);      // false: new connections wait until it is true again
     std::size_t connections() const;
 
     void reply(Ticket ticket, const HttpResponse& response);

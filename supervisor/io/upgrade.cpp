@@ -15,6 +15,8 @@ namespace {
 
 // Of ten thousand instances under load; a program that hangs is given up then.
 constexpr Duration check_patience = std::chrono::seconds(30);
+// For requests that were let in, and answers that are on their way.
+constexpr Duration let_out = std::chrono::milliseconds(20);
 
 std::vector<std::string> own_environment() {
     std::vector<std::string> found;
@@ -44,12 +46,16 @@ Result<std::unique_ptr<Upgrade>> Upgrade::make(Loop& loop, RealEffects& effects,
 }
 
 Upgrade::Upgrade(Loop& loop, std::vector<std::string> command, Hooks hooks)
-    : loop_(loop), command_(std::move(command)), hooks_(std::move(hooks)) {}
+    : loop_(loop),
+      command_(std::move(command)),
+      hooks_(std::move(hooks)),
+      leave_(loop, [this] { leave(); }) {}
 
 std::optional<Result<Reply>> Upgrade::ask(bool may_park) {
     switch (stage_) {
         case Stage::Refused: return fail(refusal_);
         case Stage::Checking:
+        case Stage::Leaving:
             if (may_park) return std::nullopt;
             return fail(ErrorKind::Timeout, "'" + command_.front() + "' is still being checked");
         case Stage::Idle: break;
@@ -71,7 +77,15 @@ std::optional<Result<Reply>> Upgrade::ask(bool may_park) {
 
 void Upgrade::checked(const CheckResult& result) {
     if (!result.ok) return refuse("'" + command_.front() + "' cannot take over: " + result.error);
-    if (const auto replaced = replace(); !replaced) refuse(replaced.error().message);
+    stage_ = Stage::Leaving;
+    hooks_.close_doors();
+    leave_.set(Loop::now().steady + let_out);
+}
+
+void Upgrade::leave() {
+    const auto replaced = replace();
+    hooks_.go_on();
+    refuse(replaced.error().message);
 }
 
 // Returns only where that is not possible.
@@ -79,15 +93,9 @@ Result<void> Upgrade::replace() {
     // Libraries open some without that; what is to stay open is copied after it.
     ::close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
     auto handover = hooks_.gather();
-    if (!handover) {
-        hooks_.go_on();
-        return tl::unexpected(handover.error());
-    }
+    if (!handover) return tl::unexpected(handover.error());
     const auto file = write_handover(*handover);
-    if (!file) {
-        hooks_.go_on();
-        return tl::unexpected(file.error());
-    }
+    if (!file) return tl::unexpected(file.error());
     std::vector<std::string> words = command_;
     words.emplace_back("--resume-fd");
     words.push_back(std::to_string(file->get()));
@@ -96,9 +104,7 @@ Result<void> Upgrade::replace() {
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);
     ::execv(argv.front(), argv.data());
-    const int error = errno;
-    hooks_.go_on();
-    return fail(fmt::format("exec '{}': {}", command_.front(), std::strerror(error)));
+    return fail(fmt::format("exec '{}': {}", command_.front(), std::strerror(errno)));
 }
 
 void Upgrade::refuse(std::string reason) {

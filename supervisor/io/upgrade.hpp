@@ -15,15 +15,18 @@
 #include "supervisor/io/handover.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/real_effects.hpp"
+#include "supervisor/io/timer.hpp"
 
 namespace pmctl {
 
 class Upgrade {
   public:
     struct Hooks {
+        // The program will be replaced in a moment: nobody new is let in, who is there is answered.
+        std::function<void()> close_doors;
         // Right before the program is replaced: what is to outlast it is stored, or handed over.
         std::function<Result<Handover>()> gather;
-        // It was not replaced after all, though `gather` was called.
+        // It was not replaced after all.
         std::function<void()> go_on;
         // Who waits for the answer is to be asked again.
         std::function<void()> answered;
@@ -37,10 +40,11 @@ class Upgrade {
     std::optional<Result<Reply>> ask(bool may_park);
 
   private:
-    enum class Stage { Idle, Checking, Refused };
+    enum class Stage { Idle, Checking, Leaving, Refused };
 
     Upgrade(Loop& loop, std::vector<std::string> command, Hooks hooks);
     void checked(const CheckResult& result);
+    void leave();
     Result<void> replace();
     void refuse(std::string reason);
 
@@ -48,6 +52,7 @@ class Upgrade {
     std::vector<std::string> command_;
     Hooks hooks_;
     std::unique_ptr<ExecChecks> checks_;
+    Timer leave_;
     Stage stage_ = Stage::Idle;
     std::string refusal_;
 };

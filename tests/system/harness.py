@@ -134,6 +134,7 @@ class World:
         self.http = ""  # [http] listen
         self.config_path = os.path.join(self.folder, "pmctl.toml")
         self.process = None
+        self.program = PMCTLD
         self.reports = {}
         self.configure(config)
 
@@ -187,7 +188,7 @@ listen = "{self.http}"
         self.log_path = self.path("pmctld.log")
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
-                [PMCTLD, "--config", self.config_path, "--ready-fd", str(told), *flags],
+                [self.program, "--config", self.config_path, "--ready-fd", str(told), *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -1,0 +1,198 @@
+"""`pmctl upgrade`: another program takes over in the same process, and nobody notices; one that cannot is refused."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+
+from harness import BUILD, CAP, PMCTLD, SystemTest, deadline, main
+from load import Load
+
+DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
+
+
+class Upgrade(SystemTest):
+    def begin(self, config, program=PMCTLD):
+        world = self.world()
+        world.http = f"unix:{world.path('api.sock')}"
+        world.program = program
+        world.configure(config.replace("DEMO", DEMO_APP))
+        world.start()
+        return world
+
+    def resolve(self, world, host):
+        """The status of a question of a new connection."""
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(CAP)
+            peer.connect(world.path("api.sock"))
+            connection = http.client.HTTPConnection("api")
+            connection.sock = peer
+            connection.request("GET", "/v1/resolve", headers={"Host": host})
+            return connection.getresponse().status
+
+    def known(self, world):
+        keys = ("name", "state", "pid", "port", "restarts", "started_at", "spec", "wanted")
+        return [{key: row[key] for key in keys} for row in world.rows()]
+
+    def descriptors(self, world):
+        return len(os.listdir(f"/proc/{world.process.pid}/fd"))
+
+    def test_nobody_notices(self):
+        world = self.begin(
+            """[defaults]
+command = ["DEMO"]
+[instances.web]
+hostname = "web.test"
+replicas = 2
+[instances.kept]
+socket_activation = true
+[instances.stopped]
+"""
+        )
+        world.ctl("stop", "stopped")
+        world.ctl("wait", "--for", "healthy", "web", "kept")
+        before = self.known(world)
+        with world.following("events", "-f", "-n", "1", "--json") as events:
+            with Load(lambda: self.resolve(world, "web.test"), clients=2) as load:
+                load.more(20)
+                counts = []
+                for _ in range(4):
+                    outcome = world.ctl("--json", "upgrade")
+                    self.assertEqual(json.loads(outcome.out)["pid"], world.process.pid)
+                    self.assertEqual(world.ctl("wait", "--for", "healthy", "web", "kept").status, 0)
+                    self.assertEqual(self.known(world), before)
+                    load.more(20)
+                    counts.append(self.descriptors(world))
+            self.assertEqual(load.bad, [])
+            # What the first program was asked is answered by the last one.
+            world.ctl("restart", "kept")
+            seen = []
+            while not any("Stopping" in text for text in seen):
+                line = events.next(deadline())
+                self.assertIsNotNone(line, seen)
+                event = json.loads(line)
+                if event["name"] == "kept":
+                    seen.append(event["text"])
+        self.assertLessEqual(max(counts) - min(counts), 8, counts)
+        # Children are still children: their ends come with a status.
+        os.kill(world.row("web:0")["pid"], signal.SIGKILL)
+        world.until(lambda: any("killed by SIGKILL" in text for text in world.event_texts("web:0")), "the end")
+        world.ctl("wait", "--for", "healthy", "web", "kept")
+
+    def test_a_crash_loop_a_job_and_a_kept_socket_go_on_where_they_were(self):
+        world = self.begin(
+            """[defaults]
+health.kind = "none"
+port = "none"
+[instances.loop]
+command = ["/bin/false"]
+restart.backoff_initial = "1h"
+restart.backoff_max = "1h"
+[instances.job]
+command = ["/bin/true"]
+restart.policy = "on-failure"
+[instances.late]
+port = "auto"
+socket_activation = true
+command = ["/bin/false"]
+restart.backoff_initial = "1h"
+restart.backoff_max = "1h"
+"""
+        )
+        world.until(lambda: world.row("loop")["next_start_at"] and world.row("late")["next_start_at"], "the pause")
+        world.until(lambda: "not started again" in world.row("job")["reason"], "the job's end")
+        keys = ("name", "state", "restarts", "next_start_at", "port")
+        before = [[row[key] for key in keys] for row in world.rows()]
+        port = world.row("late")["port"]
+
+        def same():
+            after = [[row[key] for key in keys] for row in world.rows()]
+            for was, now in zip(before, after, strict=True):
+                # The same moment, but for what two readings of two clocks differ.
+                self.assertEqual(was[:3] + was[4:], now[:3] + now[4:])
+                self.assertEqual((was[3] or "")[:13], (now[3] or "")[:13])
+            with socket.create_connection(("127.0.0.1", port), timeout=CAP):
+                pass  # it waits for the program
+
+        same()
+        world.ctl("upgrade")
+        same()
+        world.process.send_signal(signal.SIGKILL)
+        world.process.wait()
+        world.start()
+        same()
+        # An orderly end is one: what comes after it begins anew.
+        world.stop()
+        world.start()
+        world.until(lambda: "not started again" in world.row("job")["reason"], "the job's next end")
+        starts = [text for text in world.event_texts("job") if "→ Running" in text]
+        self.assertEqual(len(starts), 2)
+
+    def test_what_cannot_take_over_is_refused_and_changes_nothing(self):
+        folder = self.world()  # for the link alone
+        link = folder.path("pmctld")
+        os.symlink(os.path.abspath(PMCTLD), link)
+        world = self.begin("[instances.web]\ncommand = [\"DEMO\"]\n", program=link)
+        world.ctl("wait", "--for", "healthy")
+        before = self.known(world)
+
+        def refused(*words):
+            said = world.ctl("upgrade", status=1).err
+            for word in words:
+                self.assertIn(word, said)
+            self.assertEqual(self.known(world), before)
+
+        broken = folder.write("broken", "#!/bin/sh\necho libfoo.so.7: cannot open shared object file >&2\nexit 127\n")
+        os.chmod(broken, 0o755)
+        for program, word in ((broken, "libfoo.so.7"), ("/bin/false", "exited with 1"), ("/nowhere", "/nowhere")):
+            os.remove(link)
+            os.symlink(program, link)
+            refused("cannot take over", word if program != "/nowhere" else link)
+        os.remove(link)
+        os.symlink(os.path.abspath(PMCTLD), link)
+        world.configure("[instances.web]\ncomand = []\n")
+        self.assertIn("comand", world.ctl("upgrade", status=2).err)
+        world.supervisor_keys = f'log_level = "info"\nstate_dir = "{world.path("other")}"'
+        text = f'[instances.web]\ncommand = ["{DEMO_APP}"]\n'
+        world.configure(text)
+        with open(world.config_path, encoding="utf-8") as file:
+            moved = file.read().replace(f'state_dir = "{world.path("state")}"\n', "", 1)
+        world.write("pmctl.toml", moved)
+        refused("state_dir has changed")
+        world.supervisor_keys = ""
+        world.configure(text)
+        world.ctl("upgrade")
+        world.ctl("wait", "--for", "healthy")
+        self.assertEqual(self.known(world), before)
+
+    def test_a_store_of_a_newer_program_is_not_taken_over(self):
+        world = self.begin("[instances.web]\ncommand = [\"DEMO\"]\n")
+        world.stop()
+
+        def check(status):
+            done = subprocess.run(
+                [PMCTLD, "--config", world.config_path, "--check-upgrade"],
+                capture_output=True,
+                text=True,
+                env=world.environment(),
+                timeout=CAP,
+                check=False,
+            )
+            self.assertEqual(done.returncode, status, done.stderr)
+            return done.stdout + done.stderr
+
+        self.assertIn("can go on", check(0))
+        with sqlite3.connect(world.path("state", "state.db")) as store:
+            store.execute("PRAGMA user_version = 99")
+        store.close()
+        self.assertIn("newer", check(1))
+        world.write("pmctl.toml", "[instances.web]\n")
+        self.assertIn("1 problem", check(2))
+        self.assertTrue(os.path.exists(world.path("state", "state.db")))
+
+
+if __name__ == "__main__":
+    main()
