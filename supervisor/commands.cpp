@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "supervisor/core/rolling.hpp"
 #include "supervisor/targets.hpp"
 #include "supervisor/views.hpp"
 
@@ -35,6 +36,7 @@ std::string why_not_rolling(const InstanceSpec& spec) {
     switch (port.kind) {
         case PortWish::Kind::Auto: return "";
         case PortWish::Kind::Fixed:
+            if (rolling::share_socket(spec, spec)) return "";
             return "has the fixed port " + std::to_string(port.number) + ", which two processes cannot have";
         case PortWish::Kind::None: return "has no port that could be served meanwhile";
     }

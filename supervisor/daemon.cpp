@@ -27,8 +27,7 @@ Daemon::Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifie
       commands_(supervisor, effects, PMCTL_VERSION, ::getpid(), Loop::now().wall),
       notifier_(std::move(notifier)),
       origin_(std::move(origin)),
-      watchdog_(loop, [this] { feed_watchdog(); }),
-      http_patience_(loop, [this] { open_http_now(); }) {}
+      watchdog_(loop, [this] { feed_watchdog(); }) {}
 
 Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
     auto control = Control::listen(
@@ -42,22 +41,10 @@ Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional
     effects_.serve(supervisor_, {.changed = [this] { changed(); },
                                  .logs_written = [this] { control_->wake(Topic::Logs); },
                                  .finished = [this] { leave(); }});
-    auto upgrade = Upgrade::make(loop_, effects_, origin_.command,
-                                 {.close_doors =
-                                      [this] {
-                                          if (http_) http_->let_in(false);
-                                      },
-                                  .gather = [this] { return gather(); },
-                                  .go_on = [this] { go_on(); },
-                                  .answered = [this] { control_->wake(Topic::Upgrade); }});
-    if (!upgrade) return tl::unexpected(upgrade.error());
-    upgrade_ = std::move(*upgrade);
     return {};
 }
 
-std::optional<Result<Reply>> Daemon::answer(const Request& request, bool may_park) {
-    if (!std::holds_alternative<UpgradeRequest>(request))
-        return commands_.run(request, may_park, Loop::now());
+std::optional<Result<Reply>> Daemon::upgrade(bool may_park) {
     if (supervisor_.finishing()) return fail("the supervisor is stopping");
     // It would look for its runs where they are not.
     auto config = effects_.load_config();
@@ -68,7 +55,24 @@ std::optional<Result<Reply>> Daemon::answer(const Request& request, bool may_par
             "[supervisor] runtime_dir or state_dir has changed: that takes a stop and a start (pmctl down, "
             "pmctl up)");
     }
+    if (!upgrade_) {
+        auto made = Upgrade::make(loop_, effects_, origin_.command,
+                                  {.close_doors =
+                                       [this] {
+                                           if (http_) http_->let_in(false);
+                                       },
+                                   .gather = [this] { return gather(); },
+                                   .go_on = [this] { go_on(); },
+                                   .answered = [this] { control_->wake(Topic::Upgrade); }});
+        if (!made) return tl::unexpected(made.error());
+        upgrade_ = std::move(*made);
+    }
     return upgrade_->ask(may_park);
+}
+
+std::optional<Result<Reply>> Daemon::answer(const Request& request, bool may_park) {
+    if (std::holds_alternative<UpgradeRequest>(request)) return upgrade(may_park);
+    return commands_.run(request, may_park, Loop::now());
 }
 
 void Daemon::changed() {
@@ -76,19 +80,21 @@ void Daemon::changed() {
     control_->wake(Topic::Events);
     tell_routes();
     if (http_) http_->changed();
-    if (http_due_ && !supervisor_.is_taking_over()) http_patience_.set(Loop::now().steady);
+    if (http_due_ && !supervisor_.is_taking_over()) http_due_->set(Loop::now().steady);
 }
 
 void Daemon::open_http(const HttpSettings& settings, Descriptor listening) {
     http_settings_ = settings;
     http_listening_ = std::move(listening);
-    http_due_ = true;
     if (!supervisor_.is_taking_over()) return open_http_now();
-    http_patience_.set(Loop::now().steady + http_patience);
+    http_due_.emplace(loop_, [this] { open_http_now(); });
+    http_due_->set(Loop::now().steady + http_patience);
 }
 
 void Daemon::open_http_now() {
-    if (!std::exchange(http_due_, false)) return;
+    // Not within its own call.
+    if (http_due_) loop_.later([this] { http_due_.reset(); });
+    if (http_) return;
     http_.emplace(
         loop_, supervisor_, effects_, HttpApiSettings{http_settings_.listen, PMCTL_VERSION},
         [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); },

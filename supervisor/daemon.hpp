@@ -40,6 +40,7 @@ class Daemon {
 
   private:
     std::optional<Result<Reply>> answer(const Request& request, bool may_park);
+    std::optional<Result<Reply>> upgrade(bool may_park);
     void changed();
     void open_http_now();
     void reload(Now now);
@@ -56,11 +57,10 @@ class Daemon {
     Notifier notifier_;
     Origin origin_;
     Timer watchdog_;
-    Timer http_patience_;
     std::optional<Control> control_;
     HttpSettings http_settings_;
     Descriptor http_listening_;
-    bool http_due_ = false;  // to be opened
+    std::optional<Timer> http_due_;  // until then it is not opened
     std::optional<HttpApi> http_;
     std::unique_ptr<Upgrade> upgrade_;
     std::uint64_t told_routes_ = 0;

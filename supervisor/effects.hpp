@@ -62,6 +62,9 @@ struct CheckRequest {
     Duration timeout{};
     bool keep_alive = true;
     std::optional<SpawnRequest> exec;  // exec: what to run
+    // http: not 0 where others take connections from the same socket: an answer of another session than this
+    // process leads is inconclusive.
+    int answered_by = 0;
 };
 
 enum class PortState { Free, Taken };

@@ -269,6 +269,7 @@ void Supervisor::check_run(Member& member, const Run& run) {
     request.port = run.port;
     request.timeout = health.timeout;
     request.keep_alive = health.keep_alive;
+    if (has_shared_socket(member, run)) request.answered_by = run.pid;
     const bool plain = health.kind != HealthKind::Exec && health.path.find('$') == std::string::npos;
     if (plain) {
         request.path = health.path;

@@ -151,6 +151,7 @@ class Supervisor {
     void settle(Now now);
 
     void carry_out(Member& member, RunNumber run, const RunActions& actions, Now now);
+    static bool has_shared_socket(const Member& member, const Run& run);
     void check_run(Member& member, const Run& run);
     void tell_dependents(Member& member, Now now);
     std::string holder_of(const Member& member) const;

@@ -2,6 +2,7 @@
 // free then.
 #include <utility>
 
+#include "supervisor/core/rolling.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
@@ -12,6 +13,16 @@ namespace {
 // turn.
 constexpr Duration verify_after = std::chrono::milliseconds(200);
 constexpr int verified_a_turn = 16;
+
+// Runs of one member that share a listening socket have it once each.
+std::size_t places_at(const Member& member, std::uint16_t port) {
+    std::size_t count = member.place.port == port ? 1 : 0;
+    if (member.candidate_place.port == port) ++count;
+    for (const auto& [run, place] : member.outgoing_places) {
+        if (place.port == port) ++count;
+    }
+    return count;
+}
 
 std::string held_by(std::uint16_t port, const std::string& holder) {
     return "port " + std::to_string(port) + " is held by " + (holder.empty() ? "another process" : holder);
@@ -25,6 +36,12 @@ bool Supervisor::find_port(const Start& start, Now now) {
     Place& place = place_of(start.slot, member);
     const ProcessSpec& process = spec_of(start.slot, member.replica).process;
     const PortWish& wish = process.port;
+    const SpecPtr& running = member.replica.run_spec;
+    if (start.slot == Slot::Candidate && running && member.place.listening &&
+        rolling::share_socket(*running, spec_of(start.slot, member.replica))) {
+        place = member.place;
+        return true;
+    }
     // The socket that was kept for an earlier run is in the way of a process that binds it itself.
     if (place.listening && !process.socket_activation) {
         effects_.close_listener(place.port);
@@ -71,6 +88,10 @@ bool Supervisor::find_port(const Start& start, Now now) {
 
 void Supervisor::release_port(const Member& member, Place& place, Now now) {
     if (place.port == 0) return;
+    if (places_at(member, place.port) > 1) {
+        place = {};
+        return;
+    }
     const auto [port, listening] = std::exchange(place, {});
     if (listening) effects_.close_listener(port);
     ports_.release(port);
@@ -80,6 +101,12 @@ void Supervisor::release_port(const Member& member, Place& place, Now now) {
     }
     // One who waits for a port gets it. Ports outside the range are of use to nobody but their own instance.
     if (ports_.in_range(port)) ++ports_for_others_;
+}
+
+// What answers there may be another run.
+bool Supervisor::has_shared_socket(const Member& member, const Run& run) {
+    const bool is_candidate = member.replica.candidate && member.replica.candidate->number == run.number;
+    return is_candidate && run.port != 0 && member.place.port == run.port;
 }
 
 void Supervisor::wait_for_port(Member& member) {

@@ -26,7 +26,10 @@ void drop_candidate(Replica& replica, bool at_once, Now now, Actions& actions) {
 // The one step in which the route moves.
 void take_over(Replica& replica, Now now, Actions& actions) {
     if (has_live_run(replica)) {
-        const StopOrder order{.cause = StopCause::Asked, .drain = replica.spec->policy.update.drain};
+        // One that shares its socket would take connections as long as it is not told to end.
+        const bool shares = replica.run->port != 0 && replica.run->port == replica.candidate->port;
+        const StopOrder order{.cause = StopCause::Asked,
+                              .drain = shares ? Duration::zero() : replica.spec->policy.update.drain};
         send_out(replica, std::move(*replica.run), order, now, actions);
     }
     replica.run = std::exchange(replica.candidate, std::nullopt);
@@ -55,9 +58,19 @@ std::string last_check_of(const Run& run) {
 
 }  // namespace
 
+bool share_socket(const InstanceSpec& running, const InstanceSpec& next) {
+    const bool kept = running.process.socket_activation && next.process.socket_activation;
+    const HealthKind check = next.policy.health.kind;
+    return kept && next.process.port.kind == PortWish::Kind::Fixed &&
+           running.process.port == next.process.port &&
+           (check == HealthKind::Http || check == HealthKind::None);
+}
+
 bool rolls(const Replica& replica) {
-    const ProcessSpec& process = replica.spec->process;
-    if (!has_live_run(replica) || process.port.kind != PortWish::Kind::Auto) return false;
+    if (!has_live_run(replica)) return false;
+    const bool has_place = replica.spec->process.port.kind == PortWish::Kind::Auto ||
+                           (replica.run_spec && share_socket(*replica.run_spec, *replica.spec));
+    if (!has_place) return false;
     // One that was found running serves, and is only not known yet to do so.
     const bool serves = replica.run->phase == Phase::Running ||
                         (replica.run->phase == Phase::Starting && replica.run->was_healthy);

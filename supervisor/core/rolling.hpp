@@ -25,8 +25,11 @@ namespace pmctl::rolling {
 constexpr Duration candidate_trial = std::chrono::seconds(1);
 
 // It is to be updated by a candidate: strategy = "rolling", a run that serves, and a port that two can have
-// one of each.
+// one of each, or a listening socket that they share.
 bool rolls(const Replica& replica);
+// Two processes of these specifications may take connections from one listening socket: the supervisor keeps
+// it, and an HTTP check can tell which of them has answered, or there is none that would have to.
+bool share_socket(const InstanceSpec& running, const InstanceSpec& next);
 // Another process is wanted: replica.spec's.
 void ask(Replica& replica, Now now, Actions& actions);
 // The update is over, whatever came of it; a candidate goes, by KILL with `at_once`.

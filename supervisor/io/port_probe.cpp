@@ -4,51 +4,22 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <array>
 #include <cctype>
 #include <cerrno>
 #include <fstream>
 #include <memory>
-#include <set>
-#include <sstream>
 
 #include "supervisor/io/listeners.hpp"
+#include "supervisor/io/proc_sockets.hpp"
 
 namespace pmctl {
 
 namespace {
 
-// "socket:[INODE]" of every listener on the port, as /proc/PID/fd names them.
-void add_listeners(const char* table, std::uint16_t port, std::set<std::string>& into) {
-    // "sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode": proc(5)
-    constexpr const char* listening = "0A";
-    const std::string suffix = fmt::format(":{:04X}", port);
-    std::ifstream file(table);
-    for (std::string line; std::getline(file, line);) {
-        std::istringstream words(line);
-        std::array<std::string, 10> word;
-        for (std::string& each : word) words >> each;
-        if (word[1].ends_with(suffix) && word[3] == listening) into.insert("socket:[" + word[9] + "]");
-    }
-}
-
 using Folder = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 Folder open_folder(const std::string& path) {
     return {::opendir(path.c_str()), ::closedir};
-}
-
-bool holds_one_of(const std::string& process, const std::set<std::string>& sockets) {
-    const Folder folder = open_folder(process + "/fd");
-    if (!folder) return false;
-    while (const dirent* entry = ::readdir(folder.get())) {  // NOLINT(concurrency-mt-unsafe): own stream
-        std::array<char, 64> target{};
-        const ssize_t length =
-            ::readlinkat(::dirfd(folder.get()), entry->d_name, target.data(), target.size());
-        if (length > 0 && sockets.contains(std::string(target.data(), static_cast<std::size_t>(length))))
-            return true;
-    }
-    return false;
 }
 
 }  // namespace
@@ -65,9 +36,8 @@ PortState port_state(std::uint16_t port) {
 }
 
 std::string port_holder(std::uint16_t port) {
-    std::set<std::string> sockets;
-    add_listeners("/proc/net/tcp", port, sockets);
-    add_listeners("/proc/net/tcp6", port, sockets);
+    const auto sockets =
+        tcp_sockets([port](const TcpSocket& each) { return each.listens && each.local_port == port; });
     if (sockets.empty()) return {};
     const Folder processes = open_folder("/proc");
     if (!processes) return {};

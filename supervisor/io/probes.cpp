@@ -15,6 +15,7 @@
 #include "supervisor/io/deadlines.hpp"
 #include "supervisor/io/http_answer.hpp"
 #include "supervisor/io/loopback.hpp"
+#include "supervisor/io/peer_process.hpp"
 
 namespace pmctl {
 
@@ -40,6 +41,7 @@ struct Probe {
     std::uint32_t joined = 0;  // further checks that wait for this one's result
     std::uint32_t sent = 0;    // bytes of the request
     std::uint16_t port = 0;
+    int answered_by = 0;
     Stage stage = Stage::Resting;
     LoopbackAddress address = LoopbackAddress::V4;  // answered last
     LoopbackAddress trying = LoopbackAddress::V4;
@@ -231,8 +233,15 @@ void Probes::Inner::receive(Probe& probe, std::uint32_t events) {
 void Probes::Inner::conclude(Probe& probe, HttpVerdict verdict, bool may_keep) {
     // RFC 9110, 15.5.9: 408 on a kept connection says that it was idle for too long; ask again on a new one.
     const bool again = verdict.status == 408 && probe.reused;
+    const bool is_answered_by =
+        again || probe.answered_by == 0 || probe.reused || session_has_other_end(probe.answered_by, probe.fd);
+    if (!is_answered_by) close(probe);
     if (again || !may_keep || !probe.keep_alive || !verdict.reusable || !probe.all_sent) close(probe);
     if (again) return open(probe);
+    // Asked before the connection goes; a kept one is still the same process's.
+    if (!is_answered_by) {
+        return finish(probe, {false, "another process of the same socket has answered", {}, true});
+    }
     finish(probe, {verdict.error.empty(), std::move(verdict.error), {}, false});
 }
 
@@ -307,10 +316,12 @@ Probes::Probes(Loop& loop, OnResult on_result)
 Probes::~Probes() = default;
 
 void Probes::check(RunNumber run, std::uint16_t port, const std::string& path, Duration timeout,
-                   bool keep_alive) {
+                   bool keep_alive, int answered_by) {
     Probe* probe = inner_->begin(run, port, timeout);
     if (probe == nullptr) return;
-    if (!keep_alive) inner_->close(*probe);
+    // One that is kept from another time may be another process's.
+    if (!keep_alive || answered_by != probe->answered_by) inner_->close(*probe);
+    probe->answered_by = answered_by;
     probe->is_http = true;
     probe->keep_alive = keep_alive;
     probe->path = path;

@@ -27,7 +27,9 @@ class Probes {
 
     // GET `path`: healthy is a complete 2xx answer within `timeout`, which covers connecting too and is kept
     // to 20 ms. A check of a run that has one in flight gets that one's result as its own.
-    void check(RunNumber run, std::uint16_t port, const std::string& path, Duration timeout, bool keep_alive);
+    // `answered_by`: see CheckRequest.
+    void check(RunNumber run, std::uint16_t port, const std::string& path, Duration timeout, bool keep_alive,
+               int answered_by = 0);
     // Healthy is a connection that was accepted; it is closed at once.
     void check_tcp(RunNumber run, std::uint16_t port, Duration timeout);
 

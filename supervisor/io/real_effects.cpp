@@ -195,7 +195,7 @@ void RealEffects::check(const CheckRequest& request) {
     switch (request.kind) {
         case HealthKind::Http:
             return probes_->check(request.run, request.port, request.path, request.timeout,
-                                  request.keep_alive);
+                                  request.keep_alive, request.answered_by);
         case HealthKind::Tcp: return probes_->check_tcp(request.run, request.port, request.timeout);
         case HealthKind::Exec: return exec_checks_->start(request);
         case HealthKind::None: return;

@@ -256,6 +256,49 @@ TEST_CASE("restart --rolling keeps it served and starts the same again") {
     CHECK(world.effects.starts("web:1") == 2);
 }
 
+TEST_CASE(
+    "A fixed port whose socket is kept: both have it, it is never closed, and the old process is told at "
+    "once") {
+    World world;
+    const auto kept = [](int number) {
+        InstanceSpec spec = with_fixed_port(version("web", number), 8080);
+        spec.process.socket_activation = true;
+        return spec;
+    };
+    world.apply({kept(1)});
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    world.effects.checks.clear();
+    world.apply({kept(2)});
+    REQUIRE(world.run_until(1min, [&] { return processes(world, "/srv/v2") == 1; }));
+    CHECK(processes(world, "/srv/v1") == 1);
+    CHECK(world.effects.spawns["web"].back().listen_port == 8080);
+    const FakeProcess* candidate = nullptr;
+    for (const auto& [run, process] : world.effects.live) {
+        if (process.argv.front() == "/srv/v2") candidate = &process;
+    }
+    const int pid = candidate->pid;
+    REQUIRE(world.run_until(1min, [&] { return !world.row("web").update; }));
+    // An answer of the one that is replaced says nothing of the other.
+    for (const CheckRequest& check : world.effects.checks) {
+        if (check.run == world.member("web").replica.run->number) CHECK(check.answered_by == pid);
+    }
+    CHECK(world.row("web").port == 8080);
+    REQUIRE(world.run_until(1s, [&] { return processes(world, "/srv/v1") == 0; }));
+    CHECK(world.effects.closed_listeners.empty());
+    CHECK(world.supervisor().ports().held().contains(8080));
+    // One that fails leaves the old one and the socket as they are.
+    world.effects.programs["/srv/v3"].exits_after = 1ms;
+    world.apply({kept(3)});
+    REQUIRE(world.run_until(
+        1min, [&] { return world.row("web").update && world.row("web").update->state == "failed"; }));
+    world.run_for(1min);
+    CHECK(processes(world, "/srv/v2") == 1);
+    CHECK(world.effects.closed_listeners.empty());
+    world.stop({"web"});
+    world.run_for(10s);
+    CHECK(world.effects.closed_listeners == std::set<std::uint16_t>{8080});
+}
+
 TEST_CASE("restart --rolling says so where it cannot keep it served") {
     World world;
     InstanceSpec recreated = version("once", 1);

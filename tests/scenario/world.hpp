@@ -160,7 +160,9 @@ class World {
                 std::string wrong;
                 const auto holds = [&](const Place& place, const Run* run) {
                     const std::uint16_t port = place.port;
-                    if (port != 0 && !ports.emplace(port, each->name).second)
+                    // Runs of one replica may take connections from one socket.
+                    const bool shares = place.listening && ports.contains(port) && ports[port] == each->name;
+                    if (port != 0 && !ports.emplace(port, each->name).second && !shares)
                         wrong = "port " + std::to_string(port) + " is held twice";
                     if (port != 0 && !supervisor_->ports().held().contains(port))
                         wrong = "'" + each->name + "': its port is not in the table";

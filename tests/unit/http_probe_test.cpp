@@ -39,6 +39,28 @@ TEST_CASE("without keep_alive each check has a connection of its own, and a kept
     CHECK(server.last_request.find("\r\nConnection: close\r\n") != std::string::npos);
 }
 
+TEST_CASE(
+    "where others answer at the same port, an answer counts that comes from the session it is to come from") {
+    ProbeTest test;
+    ScriptedServer server(test.loop, [](ScriptedServer::Peer& peer) { peer.send(ok_answer); });
+    const auto ask = [&](int session) {
+        const auto before = test.results.size();
+        test.probes.check(1, server.port(), "/", ProbeTest::generous, true, session);
+        test.run_until(before + 1);
+        return test.results.back().second;
+    };
+    CHECK(is_ok(ask(::getsid(0))));
+    CHECK(is_ok(ask(::getsid(0))));
+    CHECK(server.connections == 1);  // the other end of a kept connection stays whose it was
+    const CheckResult other = ask(::getpid() == 1 ? 2 : 1);
+    CHECK_FALSE(other.ok);
+    CHECK(other.inconclusive);
+    CHECK(other.error == "another process of the same socket has answered");
+    CHECK(server.connections == 2);
+    CHECK(is_ok(ask(0)));
+    CHECK(server.connections == 3);
+}
+
 TEST_CASE("an answer in pieces is put together") {
     ProbeTest test;
     std::string answer = ok_answer;

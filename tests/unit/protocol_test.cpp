@@ -64,12 +64,13 @@ std::vector<Request> every_request() {
             DownRequest{true},
             AdminRequest{},
             RoutesRequest{"shop.localhost", 7, 30s},
-            ReportRequest{some, moment}};
+            ReportRequest{some, moment},
+            UpgradeRequest{90s}};
 }
 
 std::vector<Reply> every_reply() {
     return {
-        HelloReply{1, "0.1.0", 17, "/etc/pmctl/pmctl.toml"},
+        HelloReply{1, "0.1.0", 17, "/etc/pmctl/pmctl.toml", moment},
         StatusReply{8,
                     {full_row(), StatusRow{}},
                     {"old"},

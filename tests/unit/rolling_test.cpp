@@ -339,6 +339,39 @@ TEST_CASE("what cannot have two runs at once, or serves nobody, is replaced with
     CHECK(sick.tell(NewSpec{shared(version(2)), true, {}}).signal == SIGTERM);
 }
 
+TEST_CASE(
+    "a fixed port is no obstacle where both processes can take connections from the socket that is kept") {
+    const auto kept = [](int number, std::uint16_t port = 8080) {
+        InstanceSpec spec = with_fixed_port(version(number), port);
+        spec.process.socket_activation = true;
+        return spec;
+    };
+    InstanceSpec own = kept(2);
+    own.process.socket_activation = false;
+    InstanceSpec tcp = kept(2);
+    tcp.policy.health.kind = HealthKind::Tcp;
+    InstanceSpec unchecked = kept(2);
+    unchecked.policy.health.kind = HealthKind::None;
+    CHECK(rolling::share_socket(kept(1), kept(2)));
+    CHECK(rolling::share_socket(kept(1), unchecked));
+    CHECK_FALSE(rolling::share_socket(kept(1), kept(2, 8081)));
+    CHECK_FALSE(rolling::share_socket(kept(1), own));
+    CHECK_FALSE(rolling::share_socket(own, kept(2)));
+    CHECK_FALSE(rolling::share_socket(kept(1), tcp));  // the kernel accepts for whoever comes
+
+    Story story(kept(1));
+    story.start_healthy();
+    CHECK(story.tell(NewSpec{shared(kept(2)), true, {}}).wants_turn);
+    CHECK(story.tell(UpdateTurn{}).start_candidate);
+    story.tell(Spawned{2, 102, 8080, Slot::Candidate});
+    REQUIRE(story.replica.candidate);
+    story.replica.run->port = 8080;
+    // It takes connections as long as it is not told to end: at once, then.
+    const Actions actions = story.tell(Checked{good, 2});
+    REQUIRE(actions.others.size() == 1);
+    CHECK(actions.others.front().actions.signal == SIGTERM);
+}
+
 TEST_CASE("a plain stop and restart leave the routes first") {
     for (const ReplicaEvent& order : {ReplicaEvent(StopReplica{"stopped by an operator", "", false, 5s}),
                                       ReplicaEvent(RestartOrder{false, 5s})}) {
