@@ -89,6 +89,34 @@ class Update(SystemTest):
             load.more(10)
         self.assertEqual(load.bad, [])
 
+    def test_a_fixed_port_is_served_by_one_or_the_other_where_its_socket_is_kept(self):
+        world = self.world()
+        port = world.last_port  # of the range: nobody else's
+        keys = f"port = {port}\nsocket_activation = true"
+        self.configure(world, keys=keys)
+        world.start()
+        world.ctl("wait", "--for", "healthy")
+        with Load(lambda: self.ask(port)) as load:
+            for number in range(3):
+                load.more(10)
+                before = world.row("web")
+                # It takes connections late, and the other one all the time until then.
+                self.configure(world, "--startup-delay", f"{200 + number}ms", keys=keys)
+                self.assertIn("replace", world.ctl("reload").out)
+                after = world.row("web")
+                self.assertNotEqual(after["pid"], before["pid"])
+                self.assertEqual((after["port"], after["restarts"], after["update"]), (port, 0, None))
+            load.more(10)
+            # One that never answers is not taken for healthy because the other one does.
+            before = world.row("web")["pid"]
+            self.configure(world, "--startup-delay", "1h", keys=keys + '\nupdate.timeout = "1s"')
+            self.assertIn("did not converge", world.ctl("reload", status=1).err)
+            self.assertEqual(world.row("web")["pid"], before)
+            self.assertEqual(world.row("web")["update"]["state"], "failed")
+            load.more(10)
+        self.assertEqual(load.bad, [])
+        self.assertIn("updated: the new process", world.ctl("why", "web").out)
+
     def test_stop_ends_an_update_and_all_that_it_started(self):
         world = self.begin()
         self.configure(world, "--startup-delay", "1h")
