@@ -9,7 +9,9 @@ namespace pmctl {
 namespace {
 
 constexpr Duration longest_ask = std::chrono::seconds(30);
-constexpr std::size_t most_names = 1000;   // then all rows are asked for: the request is to stay small
+// Beyond, all rows are asked for: a request of many names costs the supervisor a look through them for each
+// row.
+constexpr std::size_t most_names = 100;
 constexpr std::size_t most_failures = 10;  // shown with their logs
 
 std::string word_on(const Waiting::Item& item) {
