@@ -12,7 +12,6 @@
 #include <chrono>
 #include <utility>
 
-#include "cli/process_watch.hpp"
 #include "shared/nng_handles.hpp"
 
 namespace pmctl {
@@ -237,15 +236,14 @@ std::optional<Result<Reply>> Client::receive() {
 }
 
 bool Client::come_back(Duration patience) {
-    const ProcessWatch supervisor(inner_->peer_pid);
     const auto until = std::chrono::steady_clock::now() + patience;
     do {
         if (auto again = connect_once(inner_->path)) {
             inner_ = std::move(again->inner_);
             return true;
         }
-        if (supervisor.await_end(std::chrono::milliseconds(begin_try_ms))) return false;
-    } while (std::chrono::steady_clock::now() < until);
+        ::poll(nullptr, 0, begin_try_ms);
+    } while (has_living_supervisor(inner_->path) && std::chrono::steady_clock::now() < until);
     return false;
 }
 
@@ -253,7 +251,7 @@ Result<Reply> Client::ask(const Request& request, Duration limit) {
     auto reply = ask_once(request, limit);
     const auto again = asked_anew(request);
     while (!reply && reply.error().kind == ErrorKind::Unavailable && inner_->is_lost() && again) {
-        if (inner_->peer_pid == 0 || !come_back(upgrade_patience)) break;
+        if (!has_living_supervisor(inner_->path) || !come_back(upgrade_patience)) break;
         reply = ask_once(*again, limit);
     }
     return reply;

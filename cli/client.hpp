@@ -36,8 +36,8 @@ class Client {
         return std::move(*found);
     }
 
-    // The connection is lost, and its supervisor's process lives: connects to it anew, as soon as it listens,
-    // within `patience`. False: it has ended, or does not listen.
+    // The connection is lost, and its supervisor lives, whatever program it is by now: connects to it anew,
+    // as soon as it listens, within `patience`. False: it has ended, or does not listen.
     bool come_back(Duration patience);
 
     // For those who wait for several things at once: send, poll fd() for POLLIN, receive. A new request

@@ -1,6 +1,8 @@
 #include "cli/follow.hpp"
 
 #include <algorithm>
+#include <string_view>
+#include <unordered_set>
 
 #include "cli/output.hpp"
 
@@ -20,6 +22,15 @@ std::string word_on(const Waiting::Item& item) {
     return what_is_wrong(item.row);
 }
 
+// In a reply with all rows, what has none is gone.
+void add_gone(const Waiting& waiting, StatusReply& reply) {
+    std::unordered_set<std::string_view> there;
+    for (const StatusRow& row : reply.rows) there.insert(row.name);
+    for (std::string& name : waiting.open_names()) {
+        if (!there.contains(name)) reply.gone.push_back(std::move(name));
+    }
+}
+
 std::string words_on(const Waiting& waiting, Verdict verdict) {
     std::string text;
     for (const Waiting::Item& item : waiting.items()) {
@@ -37,8 +48,14 @@ Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> ti
     StatusRequest request;
     if (waiting.items().size() <= most_names) request.targets.names = waiting.names();
     while (!waiting.is_over()) {
-        const auto reply = client.ask_for<StatusReply>(request);
+        auto reply = client.ask_for<StatusReply>(request);
+        if (!reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty()) {
+            // One of them was gone before it could be asked about: then all that there is tells which.
+            request.targets.names.clear();
+            continue;
+        }
         if (!reply) return tl::unexpected(reply.error());
+        if (request.since == 0) add_gone(waiting, *reply);
         for (const std::size_t index : waiting.update(*reply)) decided(waiting.items()[index]);
         request.since = reply->generation;
         const Duration left =

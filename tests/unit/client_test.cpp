@@ -124,6 +124,27 @@ TEST_CASE("following names what is open when the time is up, and what failed whe
     CHECK(failure_of(waiting).message == "'web': Failed: exited with 1; next start in 2s");
 }
 
+TEST_CASE("what was gone before it could be asked about is no error of who follows it") {
+    std::atomic<std::size_t> asked = 0;
+    TestDoor door([&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{});
+        ++asked;
+        if (!status->targets.names.empty())
+            return Result<Reply>(fail(ErrorKind::NotFound, "no instance 'old'"));
+        if (may_park && status->since > 0) return std::nullopt;
+        return Result<Reply>(StatusReply{1, {row("Running", Outlook::Settled, 2)}, {}, ""});
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Converged);
+    waiting.add("web", 1);
+    waiting.add("old", 1);
+    CHECK(follow(*client, waiting, 30s, [](const Waiting::Item&) {}));
+    CHECK_FALSE(waiting.has_failed());
+    CHECK(asked == 2);
+}
+
 TEST_CASE("a supervisor that goes away in the middle of a wait is said to have") {
     std::atomic<std::size_t> asked = 0;
     auto door =

@@ -1,0 +1,219 @@
+"""System calls that fail, a clock that jumps, a supervisor that is stopped for a while: nothing is lost, nothing is
+started twice, nobody spins, and all is well again when the fault is gone."""
+
+import contextlib
+import datetime
+import os
+import re
+import select
+import signal
+import socket
+import time
+
+from failing_calls import FailingCalls
+from harness import BUILD, CAP, SystemTest, deadline, left, main
+
+DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
+
+# call, error, each so manieth, below which folder of the world
+FAULTS = [
+    ("clone", "EAGAIN", 1, ""),
+    ("clone", "ENOMEM", 2, ""),
+    ("open", "EMFILE", 1, ""),
+    ("open", "ENFILE", 3, ""),
+    ("open", "ENOSPC", 1, "state/logs"),
+    ("open", "EIO", 1, "run/fifo"),
+    ("write", "ENOSPC", 1, "state/logs"),
+    ("write", "ENOSPC", 1, "state/state.db"),
+    ("write", "EIO", 2, "state"),
+    ("sync", "EIO", 1, "state"),
+    ("mkfifo", "ENOSPC", 1, ""),
+    ("epoll_ctl", "ENOSPC", 2, ""),
+    ("epoll_ctl", "ENOMEM", 1, ""),
+    ("bind", "EADDRINUSE", 1, ""),
+    ("bind", "EACCES", 1, ""),
+    ("accept", "EMFILE", 1, ""),
+    ("accept", "ECONNABORTED", 2, ""),
+    ("pipe", "EMFILE", 1, ""),
+    ("tee", "ENOMEM", 2, ""),
+]
+
+# Wake-ups of the loop in the third of a second that a passive command takes: a loop that spins has 10^5.
+MOST_WAKES = 3000
+
+CONFIG = """[defaults]
+restart.backoff_initial = "20ms"
+restart.backoff_max = "100ms"
+restart.circuit_failures = 1000
+health.interval = "50ms"
+health.retry_interval = "20ms"
+[instances.web]
+command = ["DEMO"]
+hostname = "web.test"
+[instances.kept]
+command = ["DEMO"]
+socket_activation = true
+[instances.probed]
+port = "none"
+command = ["/bin/sleep", "1000"]
+health = { kind = "exec", command = ["/bin/true"] }
+[instances.spare]
+port = "none"
+health.kind = "none"
+command = ["/bin/sleep", "1000"]
+[instances.talks]
+port = "none"
+health.kind = "none"
+command = ["/bin/sh", "-c", "n=0; while read -r line < GATE; do n=$((n+1)); echo line $n; done"]
+restart.policy = "never"
+"""
+
+
+class Faults(SystemTest):
+    def begin(self):
+        world = self.world(supervisor='log_level = "warn"')
+        world.http = f"unix:{world.path('api.sock')}"
+        os.mkfifo(world.path("gate"))
+        world.configure(CONFIG.replace("DEMO", DEMO_APP).replace("GATE", world.path("gate")))
+        calls = FailingCalls(world.path("calls"))
+        self.addCleanup(calls.close)
+        world.start(env=calls.environment())
+        world.ctl("wait", "--for", "healthy")
+        # Somebody always has the gate open, so that its reader never sees its end.
+        gate = os.open(world.path("gate"), os.O_RDWR)
+        self.addCleanup(os.close, gate)
+        self.said = 0
+        return world, calls, gate
+
+    def say(self, gate):
+        """One more line in the log of 'talks'; one byte at a time, as its shell reads it."""
+        self.said += 1
+        os.write(gate, b"x\n")
+
+    def act(self, world, gate, row):
+        """What happens on a bad day; how it ends is not asked."""
+        self.say(gate)
+        question = self.question(world)
+        if row and row["pid"]:
+            os.kill(row["pid"], signal.SIGKILL)
+        world.ctl("scale", "spare=2", "--timeout", "200ms", status=None)
+        world.ctl("restart", "kept", "--timeout", "200ms", status=None)
+        world.ctl("reload", "--timeout", "200ms", status=None)
+        world.ctl("stop", "probed", "--timeout", "200ms", status=None)
+        world.ctl("start", "probed", "--timeout", "200ms", status=None)
+        world.ctl("logs", "-n", "1", "web", status=None)
+        return question
+
+    def question(self, world):
+        """A request of the HTTP API, on its way."""
+        peer = socket.socket(socket.AF_UNIX)
+        self.addCleanup(peer.close)
+        peer.settimeout(CAP)
+        peer.connect(world.path("api.sock"))
+        with contextlib.suppress(BrokenPipeError):  # it cannot be watched, and was let go
+            peer.sendall(b"GET /healthz HTTP/1.1\r\nHost: api\r\n\r\n")
+        return peer
+
+    def processes(self, world):
+        """Processes of the demo app that are this world's, by name of their run."""
+        found = []
+        for pid in world.own_processes():
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as command, open(f"/proc/{pid}/environ", "rb") as env:
+                    if DEMO_APP.encode() in command.read():
+                        tag = re.search(rb"INSTANCE_ID=([^\0]*)", env.read())
+                        found.append(tag.group(1).decode() if tag else "?")
+            except OSError:
+                continue
+        return sorted(found)
+
+    def assert_calm(self, world, calls, what):
+        before = calls.calls("epoll_wait")
+        world.ctl("wait", "--for", "stopped", "talks", "--timeout", "300ms", status=6)
+        self.assertLess(calls.calls("epoll_wait") - before, MOST_WAKES, f"{what}: the loop spins")
+
+    def heal(self, world, what):
+        outcome = world.ctl("wait", "--for", "healthy", "web", "kept", "probed", "spare", "talks", status=None)
+        self.assertEqual(outcome.status, 0, f"{what}: {outcome}\n{world.log_tail()}")
+
+    def test_each_call_that_fails(self):
+        world, calls, gate = self.begin()
+        supervisor = world.process.pid
+        talker = world.row("talks")["pid"]
+        for call, error, every, folder in FAULTS:
+            what = f"{call}: {error}, each {every}. {folder}"
+            with self.subTest(what):
+                row = world.row("web")
+                calls.fail(call, error, every, world.path(folder) if folder else "")
+                question = self.act(world, gate, row)
+                # It is there, and says how things are, all the time.
+                self.assertIn(world.ctl("status", status=None).status, (0, 3), what)
+                self.assertIsNone(world.process.poll(), f"{what}\n{world.log_tail()}")
+                self.assert_calm(world, calls, what)
+                failures = calls.work(call)
+                self.heal(world, what)
+                # Whoever was not let in at once waits, and is answered; one who cannot be watched is let go.
+                if call != "epoll_ctl":
+                    self.assertIn(b"200 OK", question.recv(4096))
+                world.ctl("scale", "spare=1")
+                self.assertEqual(world.row("talks")["pid"], talker)
+                self.assertEqual(self.processes(world), ["kept", "web"])
+                self.assertGreater(failures, 0, f"{what}: it was never called")
+        self.assertEqual(world.process.pid, supervisor)
+        # Nothing of what was written is lost, or there twice.
+        lines = [f"line {n}" for n in range(1, self.said + 1)]
+        world.until(lambda: world.ctl("logs", "talks").out.count("\n") >= len(lines), "the lines")
+        self.assertEqual([line.split("| ")[-1] for line in world.ctl("logs", "talks").out.split("\n") if line], lines)
+        # And what was asked last is what the next supervisor knows.
+        world.ctl("stop", "probed")
+        world.process.send_signal(signal.SIGKILL)
+        world.process.wait()
+        world.start(env=calls.environment())
+        self.assertEqual(world.row("probed")["wanted"], "stopped")
+
+    def known(self, world):
+        keys = ("name", "state", "pid", "port", "restarts", "wanted")
+        return [{key: row[key] for key in keys} for row in world.rows()]
+
+    def hours_since_epoch(self, text):
+        return datetime.datetime.fromisoformat(text[:19] + "+00:00").timestamp() / 3600
+
+    def test_a_clock_that_jumps_by_a_day_changes_nothing(self):
+        world, calls, gate = self.begin()
+        before = self.known(world)
+        day = 24 * 3600
+        for offset in (day, -day, 0):
+            calls.set_clock(offset)
+            checks = world.row("web")["health"]["checked_at"]
+            world.ctl("wait", "--for", "healthy")
+            # The next check comes when it would have come, whatever the clock says.
+            until = deadline()
+            while world.row("web")["health"]["checked_at"] == checks:
+                self.assertGreater(left(until), 0, "no check any more")
+            hours = self.hours_since_epoch(world.row("web")["health"]["checked_at"])
+            self.assertLess(abs(hours - offset / 3600 - time.time() / 3600), 2, "its clock did not jump")
+            self.say(gate)
+            world.ctl("signal", "WINCH", "kept")
+            self.assertEqual(self.known(world), before)
+        numbers = [int(line.split('"number":')[1].split(",")[0]) for line in world.ctl("events", "--json").out.split("\n") if line]
+        self.assertEqual(numbers, sorted(numbers))
+        world.until(lambda: world.ctl("logs", "talks").out.count("\n") >= 3, "the lines")
+        said = [line.split("| ")[-1] for line in world.ctl("logs", "talks").out.split("\n") if line]
+        self.assertEqual(sorted(said), ["line 1", "line 2", "line 3"])
+
+    def test_a_supervisor_that_is_stopped_for_a_while_blames_nobody(self):
+        world, _, gate = self.begin()
+        before = self.known(world)
+        for _ in range(2):
+            world.process.send_signal(signal.SIGSTOP)
+            # Sixty checks' time: what it slept through is what is tested.
+            select.select([], [], [], 3)
+            self.say(gate)
+            world.process.send_signal(signal.SIGCONT)
+            world.ctl("wait", "--for", "healthy")
+            self.assertEqual(self.known(world), before)
+        self.assertEqual([text for text in world.event_texts() if "Unhealthy" in text], [])
+
+
+if __name__ == "__main__":
+    main()
