@@ -152,9 +152,13 @@ Result<int> run_down(Session& session) {
                                             ") is still stopping after " + format_duration(limit) +
                                             "; at once: pmctl down --now");
     }
-    const std::size_t count = reply ? reply->items.size() : 0;
-    if (!args.json)
+    if (args.json) return 0;
+    if (!reply) {
+        session.print("stopped\n");
+    } else {
+        const std::size_t count = reply->items.size();
         session.print("stopped " + std::to_string(count) + (count == 1 ? " instance\n" : " instances\n"));
+    }
     return 0;
 }
 

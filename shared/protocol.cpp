@@ -377,8 +377,12 @@ Result<Reply> parse_reply(std::string_view text, std::uint64_t id) {
     if (error) return strange(error.message());
     if (!value.is_object()) return strange("no object");
     const json::object& object = value.get_object();
-    if (const json::value* failure = object.if_contains("error"); failure != nullptr && failure->is_object())
-        return tl::unexpected(read_error(failure->get_object()));
+    if (const json::value* failure = object.if_contains("error");
+        failure != nullptr && failure->is_object()) {
+        Error found = read_error(failure->get_object());
+        if (found.message.empty()) return strange("an error that does not say which");
+        return tl::unexpected(std::move(found));
+    }
     if (id_of(object) != id) return strange("it answers another request");
     const json::value* result = object.if_contains("result");
     if (result == nullptr || !result->is_object()) return strange("no result");

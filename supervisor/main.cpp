@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <new>
 #include <utility>
 
 #include "shared/control_path.hpp"
@@ -70,7 +71,10 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     const std::string socket = socket_in(config.supervisor.runtime_dir);
     if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
 
-    Loop loop([](const std::string& what) { spdlog::error("a bug: {}; going on", what); });
+    Loop loop([](const std::string& what) {
+        const bool lacks_memory = what == std::bad_alloc().what();
+        spdlog::error("{}; going on", lacks_memory ? "no memory left" : "a bug: " + what);
+    });
     Environment environment = child_environment(surroundings.environment, config.admin);
     auto effects = RealEffects::make(loop, config, std::move(surroundings), handover->file_limit);
     if (!effects) return fail_start(effects.error().message);

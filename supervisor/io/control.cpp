@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <new>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -179,6 +180,9 @@ std::optional<Result<Reply>> Control::Inner::ask(const Return& to, const Request
     std::optional<Result<Reply>> reply;
     try {
         reply = handler_(request, may_park, peer);
+    } catch (const std::bad_alloc&) {
+        send(to, error_text(to.id, {ErrorKind::Failed, "the supervisor has no memory left for that"}));
+        throw;
     } catch (const std::exception& bug) {
         // The client is not to wait for ever; the loop reports the bug.
         send(to,

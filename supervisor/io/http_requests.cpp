@@ -70,6 +70,20 @@ std::optional<HttpRequests::Taken> HttpRequests::take(std::string& bytes) {
         return taken;
     }
     std::string_view target = view(message.target());
+    // RFC 9112, section 3.2.2: as to a proxy. What it names there counts, not Host.
+    constexpr std::string_view scheme = "http://";
+    std::string_view authority;
+    if (target.starts_with(scheme)) {
+        target.remove_prefix(scheme.size());
+        authority = target.substr(0, target.find_first_of("/?"));
+        target.remove_prefix(authority.size());
+        if (!target.starts_with('/')) target = "/";
+    }
+    if (!target.starts_with('/')) {
+        taken.refuse = 400;
+        taken.why = "the request's target is no path";
+        return taken;
+    }
     const auto question = target.find('?');
     taken.request.path = target.substr(0, question);
     if (question != std::string_view::npos) taken.request.query = target.substr(question + 1);
@@ -77,7 +91,7 @@ std::optional<HttpRequests::Taken> HttpRequests::take(std::string& bytes) {
         const auto found = message.find(name);
         return found == message.end() ? std::string_view() : view(found->value());
     };
-    taken.request.host = field(http::field::host);
+    taken.request.host = authority.empty() ? field(http::field::host) : authority;
     taken.request.forwarded_host = field("X-Forwarded-Host");
     taken.request.user_agent = field(http::field::user_agent);
     taken.request.if_none_match = field(http::field::if_none_match);

@@ -1,28 +1,19 @@
 // libFuzzer: whatever the admin service sends, or the store holds, is a value or an error; and a value that
 // was taken comes back from the snapshot's text as it was.
 #include <cstdint>
-#include <cstdlib>
 #include <string_view>
 
 #include "supervisor/io/admin_answer.hpp"
+#include "tests/fuzz/must.hpp"
+
+using pmctl::test::is_one_line;
+using pmctl::test::must;
 
 namespace {
-
-void must(bool holds) {
-    if (!holds) std::abort();
-}
 
 void must_come_back(const pmctl::AdminSnapshot& snapshot) {
     const auto back = pmctl::parse_admin_snapshot(pmctl::admin_snapshot_text(snapshot));
     must(back.has_value() && *back == snapshot);
-}
-
-bool is_one_line(std::string_view text) {
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f) return false;
-    }
-    return !text.empty();
 }
 
 }  // namespace

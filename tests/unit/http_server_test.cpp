@@ -29,6 +29,9 @@ TEST_CASE("HEAD is GET without the body; keep-alive and pipelining go on, and cl
     old.send("GET /healthz HTTP/1.0\r\n\r\n");
     CHECK(old.answer().status == 200);
     CHECK(http.loop.until([&] { return old.ended(); }));
+    HttpClient absolute = http.client();  // as to a proxy: what the target names counts
+    absolute.send("GET http://web.test/v1/resolve HTTP/1.1\r\nHost: other\r\n\r\n");
+    CHECK(absolute.answer().status == 200);
     HttpClient bytewise = http.client();
     for (const char c : std::string("\r\nGET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"))
         bytewise.send(std::string(1, c));
@@ -49,6 +52,9 @@ TEST_CASE("What is no request for this API is refused in words, and harms nobody
     for (const Row& row : {Row{"POST /v1/routes" + host + "Content-Length: 0\r\n\r\n", 405},
                            {"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 404},
                            {"GET /nothing" + host + "\r\n", 404},
+                           {"GET http://b/nothing" + host + "\r\n", 404},
+                           {"GET ?a=b" + host + "\r\n", 400},
+                           {"GET *" + host + "\r\n", 400},
                            {"GET /v1/routes/%zz" + host + "\r\n", 404},
                            {"GET /healthz HTTP/1.1\r\n\r\n", 400},
                            {"GET /healthz" + host + "Content-Length: 5\r\n\r\nhello", 413},

@@ -165,6 +165,8 @@ TEST_CASE("an error keeps its kind and its message") {
         REQUIRE_FALSE(parsed.has_value());
         CHECK(parsed.error() == error);
     }
+    CHECK(parse_reply(R"({"jsonrpc":"2.0","id":1,"error":{"code":-32001}})", 1).error().message ==
+          "the supervisor's answer is not understood: an error that does not say which");
     CHECK(
         error_text(1, Error{ErrorKind::NotFound, "x"}) ==
         R"({"jsonrpc":"2.0","id":1,"error":{"code":-32004,"message":"x","data":{"kind":"not_found","exit":4}}})");
