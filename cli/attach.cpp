@@ -39,10 +39,10 @@ struct Lines {
 class Attachment {
   public:
     Attachment(Session& session, const std::string& socket, const Targets& targets, Interrupts interrupts,
-               std::optional<OwnPmctld> own)
+               pid_t supervisor, std::optional<OwnPmctld> own)
         : session_(session),
           socket_(socket),
-          supervision_(session, socket, std::move(own)),
+          supervision_(session, socket, supervisor, std::move(own)),
           interrupts_(std::move(interrupts)),
           output_({true, false, session.args().json, session.style()}) {
         log_request_.targets = targets;
@@ -85,7 +85,6 @@ Result<void> Attachment::join() {
     lines_ = std::move(*lines);
     const auto rows = lines_->orders.ask_for<StatusReply>(StatusRequest{log_request_.targets, 0, {}});
     if (!rows) return tl::unexpected(rows.error());
-    supervision_.watch(lines_->orders.peer_pid());
     std::vector<std::string> names = {"pmctld"};
     for (const StatusRow& row : rows->rows) names.push_back(row.name);
     output_.expect(names);
@@ -207,18 +206,17 @@ void Attachment::follow() {
 }
 
 Result<int> Attachment::run() {
-    if (auto joined = join(); !joined) return tl::unexpected(joined.error());
     for (;;) {
-        follow();
-        const auto next = detached_ || failure_ ? Supervision::Next::End : supervision_.go_on(interrupts_);
-        if (next && *next == Supervision::Next::Attach) {
-            // One that died again meanwhile is looked after like the first.
-            if (auto joined = join(); !joined) {
-                if (joined.error().kind != ErrorKind::Unavailable) return tl::unexpected(joined.error());
-                gone_ = true;
-            }
-            continue;
+        // One that died again meanwhile is looked after like the first.
+        if (auto joined = join(); joined) {
+            follow();
+        } else if (joined.error().kind != ErrorKind::Unavailable) {
+            return tl::unexpected(joined.error());
+        } else if (!begun_) {
+            gone_at_ = wall_now();
         }
+        const auto next = detached_ || failure_ ? Supervision::Next::End : supervision_.go_on(interrupts_);
+        if (next && *next == Supervision::Next::Attach) continue;
         session_.print(output_.rest());
         session_.flush();
         if (failure_) return tl::unexpected(*failure_);
@@ -234,11 +232,11 @@ Result<int> Attachment::run() {
 
 }  // namespace
 
-Result<int> attach(Session& session, const std::string& socket, const Targets& targets,
+Result<int> attach(Session& session, const std::string& socket, const Targets& targets, pid_t supervisor,
                    std::optional<OwnPmctld> own) {
     auto interrupts = Interrupts::open();
     if (!interrupts) return tl::unexpected(interrupts.error());
-    return Attachment(session, socket, targets, std::move(*interrupts), std::move(own)).run();
+    return Attachment(session, socket, targets, std::move(*interrupts), supervisor, std::move(own)).run();
 }
 
 }  // namespace pmctl

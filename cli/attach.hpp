@@ -11,10 +11,10 @@
 
 namespace pmctl {
 
-// `own`: the supervisor that this call has started: the first interrupt stops everything gracefully, the
-// second at once; where it crashes the next one is started. Without: an interrupt detaches. Interrupts are
-// blocked.
-Result<int> attach(Session& session, const std::string& socket, const Targets& targets,
+// `supervisor`: the process that answers there. `own`: it is one that this call has started: the first
+// interrupt stops everything gracefully, the second at once; where it crashes the next one is started.
+// Without: an interrupt detaches. Interrupts are blocked.
+Result<int> attach(Session& session, const std::string& socket, const Targets& targets, pid_t supervisor,
                    std::optional<OwnPmctld> own);
 
 }  // namespace pmctl

@@ -45,8 +45,8 @@ int status_of(pid_t child) {
 
 }  // namespace
 
-Supervision::Supervision(Session& session, std::string socket, std::optional<OwnPmctld> own)
-    : session_(session), socket_(std::move(socket)), own_(std::move(own)) {}
+Supervision::Supervision(Session& session, std::string socket, pid_t pid, std::optional<OwnPmctld> own)
+    : session_(session), socket_(std::move(socket)), own_(std::move(own)), pid_(pid), watch_(pid) {}
 
 void Supervision::watch(pid_t pid) {
     pid_ = pid;

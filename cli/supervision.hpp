@@ -23,12 +23,10 @@ struct OwnPmctld {
 
 class Supervision {
   public:
-    Supervision(Session& session, std::string socket, std::optional<OwnPmctld> own);
+    // `pid`: the one that answers at the socket.
+    Supervision(Session& session, std::string socket, pid_t pid, std::optional<OwnPmctld> own);
 
     bool owns() const { return own_.has_value(); }
-    // From now on the one with this number is meant.
-    void watch(pid_t pid);
-
     enum class Next { Attach, End };
     // Its connections are lost. Attach: a supervisor answers at the socket, the same one with another
     // program, or the next one: then story() says what happened, where it is worth a word. End: it ended as
@@ -37,6 +35,7 @@ class Supervision {
     const std::string& story() const { return story_; }
 
   private:
+    void watch(pid_t pid);  // from now on this one is meant
     Result<Next> await_its_end(Interrupts& interrupts);
     Result<Next> start_again(int status, Interrupts& interrupts);
     Result<Next> await_another(Interrupts& interrupts);
