@@ -43,7 +43,8 @@ class RealEffects final : public Effects {
     // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be
     // had.
     static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config,
-                                                     Surroundings surroundings, rlimit file_limit);
+                                                     Surroundings surroundings,
+                                                     const ChildDefaults& defaults);
     void serve(Supervisor& supervisor, Hooks hooks);
 
     // What an earlier supervisor left, before anything is started: its runs, of which those that are Alive
