@@ -98,6 +98,7 @@ void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
 
 void RealEffects::end_orphans() {
     processes_->end_orphans(orphan_patience);
+    logs_->close_all();
 }
 
 void RealEffects::trouble(const std::string& name, const std::string& kind, const std::string& text) {

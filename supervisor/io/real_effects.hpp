@@ -62,7 +62,7 @@ class RealEffects final : public Effects {
     Result<void> adopt(RunNumber run) override;
     void collect_logs(const std::string& log_name) override;
 
-    // The loop has ended: nothing that a run has started outlives the supervisor.
+    // The loop has ended: nothing that a run has started outlives the supervisor, nor its FIFOs.
     void end_orphans();
 
     // What is to outlast this program (handover.hpp): the store is written, listening sockets and FIFOs are
