@@ -131,7 +131,7 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
             os.kill(self.supervisor(world), signal.SIGKILL)
             seen += self.lines_until(lines, "pmctl: the supervisor was killed by signal 9 (SIGKILL); started again, its 2 instances kept running")
             self.assertEqual({row["name"]: row["pid"] for row in world.rows()}, children)
-            last = max(int(line.split()[-1]) for line in seen if line.startswith("web:0  | line "))
+            last = max(int(line.split()[3]) for line in seen if line.startswith("web:0  | line "))
             seen += self.lines_until(lines, f"web:0  | line {last + 100}", f"web:1  | line {last + 100}")
         world.ctl("down")
         while (line := lines.next(deadline())) is not None:
@@ -139,7 +139,7 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
         self.assertEqual(process.wait(30), 0)
         self.assertEqual(world.own_processes(), [])
         for name in ("web:0", "web:1"):
-            numbers = [int(line.split()[-1]) for line in seen if line.startswith(f"{name}  | line ")]
+            numbers = [int(line.split()[3]) for line in seen if line.startswith(f"{name}  | line ")]
             self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
 
     def test_a_supervisor_that_keeps_crashing_is_given_up_and_what_runs_stays(self):
