@@ -1,128 +1,158 @@
 #include "cli/attach.hpp"
 
 #include <poll.h>
-#include <sys/signalfd.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <csignal>
-#include <cstring>
 #include <optional>
+#include <utility>
 
 #include "cli/log_output.hpp"
-#include "cli/process_watch.hpp"
 
 namespace pmctl {
 
 namespace {
 
 constexpr Duration longest_ask = std::chrono::seconds(30);
-// From the end of the connection to that of the process: it has only its store to close.
-constexpr Duration closing_patience = std::chrono::seconds(30);
 
-sigset_t interrupts() {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    return set;
+WallTime wall_now() {
+    return std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
 }
+
+// The connections to one supervisor.
+struct Lines {
+    Client orders;
+    Client logs;
+    Client events;
+
+    static Result<Lines> connect(const std::string& socket) {
+        auto orders = Client::connect(socket);
+        if (!orders) return tl::unexpected(orders.error());
+        auto logs = Client::connect(socket);
+        if (!logs) return tl::unexpected(logs.error());
+        auto events = Client::connect(socket);
+        if (!events) return tl::unexpected(events.error());
+        return Lines{std::move(*orders), std::move(*logs), std::move(*events)};
+    }
+};
 
 class Attachment {
   public:
-    Attachment(Session& session, Client orders, Client logs, Client events, const Targets& targets, bool owns)
+    Attachment(Session& session, const std::string& socket, const Targets& targets, Interrupts interrupts,
+               pid_t supervisor, std::optional<OwnPmctld> own)
         : session_(session),
-          orders_(std::move(orders)),
-          logs_(std::move(logs)),
-          events_(std::move(events)),
-          owns_(owns),
+          socket_(socket),
+          supervision_(session, socket, supervisor, std::move(own)),
+          interrupts_(std::move(interrupts)),
           output_({true, false, session.args().json, session.style()}) {
         log_request_.targets = targets;
         event_request_.targets = targets;
-    }
-    Attachment(const Attachment&) = delete;
-    Attachment& operator=(const Attachment&) = delete;
-    ~Attachment() {
-        if (signals_ >= 0) ::close(signals_);
     }
 
     Result<int> run();
 
   private:
-    Result<void> begin();
+    Result<void> join();
+    Result<void> ask_first(const std::vector<StatusRow>& rows);
+    void tell_story(const std::vector<StatusRow>& rows);
+    // Until the connections are lost, or an interrupt detaches.
+    void follow();
     void take_logs();
     void take_events();
     void take_answer();
-    // False: leave.
-    bool take_signal();
-    void gone() { gone_ = true; }
+    void take_signal();
+    void send_down();
 
     Session& session_;
-    Client orders_;
-    Client logs_;
-    Client events_;
-    bool owns_;
+    std::string socket_;
+    Supervision supervision_;
+    Interrupts interrupts_;
+    std::optional<Lines> lines_;
     LogOutput output_;
     LogsRequest log_request_;
     EventsRequest event_request_;
-    ProcessWatch supervisor_;
-    int signals_ = -1;
-    int interrupts_ = 0;
+    bool begun_ = false;  // the requests know where to go on
     bool gone_ = false;
+    bool detached_ = false;
+    WallTime gone_at_{};
     std::optional<Error> failure_;
 };
 
-Result<void> Attachment::begin() {
-    const sigset_t set = interrupts();
-    signals_ = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if (signals_ < 0) return fail(std::string("signalfd: ") + std::strerror(errno));
-    const auto hello = orders_.ask_for<HelloReply>(HelloRequest{});
-    if (!hello) return tl::unexpected(hello.error());
-    supervisor_ = ProcessWatch(orders_.peer_pid());
-    const auto rows = orders_.ask_for<StatusReply>(StatusRequest{log_request_.targets, 0, {}});
+Result<void> Attachment::join() {
+    gone_ = false;
+    auto lines = Lines::connect(socket_);
+    if (!lines) return tl::unexpected(lines.error());
+    lines_ = std::move(*lines);
+    const auto rows = lines_->orders.ask_for<StatusReply>(StatusRequest{log_request_.targets, 0, {}});
     if (!rows) return tl::unexpected(rows.error());
     std::vector<std::string> names = {"pmctld"};
     for (const StatusRow& row : rows->rows) names.push_back(row.name);
     output_.expect(names);
-    // From where this supervisor's story, or our attachment to it, begins.
+    tell_story(rows->rows);
+    if (!begun_) {
+        if (auto asked = ask_first(rows->rows); !asked) return asked;
+    }
+    if (auto sent = lines_->events.send(event_request_); !sent) return sent;
+    if (auto sent = lines_->logs.send(log_request_); !sent) return sent;
+    if (supervision_.owns() && interrupts_.count() > 0) send_down();
+    return {};
+}
+
+// From where this supervisor's story, or our attachment to it, begins. The next one goes on with the same
+// files and numbers.
+Result<void> Attachment::ask_first(const std::vector<StatusRow>& rows) {
     event_request_.lines = 0;
-    const auto now = events_.ask_for<EventsReply>(event_request_);
+    const auto now = lines_->events.ask_for<EventsReply>(event_request_);
     if (!now) return tl::unexpected(now.error());
     event_request_.cursor = now->cursor;
     event_request_.lines.reset();
     event_request_.wait = longest_ask;
     log_request_.lines = 0;
-    if (owns_) {
+    if (supervision_.owns()) {
         // What was written since the supervisor was started a moment ago belongs to this call.
         log_request_.lines.reset();
-        WallTime first = std::chrono::time_point_cast<Duration>(std::chrono::system_clock::now());
-        for (const StatusRow& row : rows->rows) {
+        WallTime first = wall_now();
+        for (const StatusRow& row : rows) {
             if (row.started_at && *row.started_at < first) first = *row.started_at;
         }
         log_request_.since = first;
     }
-    if (auto sent = events_.send(event_request_); !sent) return sent;
-    return logs_.send(log_request_);
+    begun_ = true;
+    return {};
+}
+
+void Attachment::tell_story(const std::vector<StatusRow>& rows) {
+    if (supervision_.story().empty()) return;
+    const auto kept = std::count_if(rows.begin(), rows.end(), [&](const StatusRow& row) {
+        return row.pid && row.started_at && *row.started_at < gone_at_;
+    });
+    const std::string which = kept == 1 ? ", its instance" : ", its " + std::to_string(kept) + " instances";
+    session_.say(supervision_.story() + (kept == 0 ? "" : which + " kept running"));
 }
 
 void Attachment::take_logs() {
-    auto answer = logs_.receive();
+    auto answer = lines_->logs.receive();
     if (!answer) return;
-    if (!*answer) return gone();
+    if (!*answer) {
+        gone_ = true;
+        return;
+    }
     if (const auto* reply = std::get_if<LogsReply>(&**answer)) {
         for (const std::string& each : reply->warnings) session_.print(output_.note("pmctld", each));
         session_.print(output_.text(reply->lines));
         log_request_.cursor = reply->cursor;
         log_request_.wait = reply->more ? Duration::zero() : longest_ask;
     }
-    if (!logs_.send(log_request_)) gone();
+    if (!lines_->logs.send(log_request_)) gone_ = true;
 }
 
 void Attachment::take_events() {
-    auto answer = events_.receive();
+    auto answer = lines_->events.receive();
     if (!answer) return;
-    if (!*answer) return gone();
+    if (!*answer) {
+        gone_ = true;
+        return;
+    }
     if (const auto* reply = std::get_if<EventsReply>(&**answer)) {
         for (const EventRow& each : reply->events) {
             if (!session_.args().json)
@@ -131,70 +161,82 @@ void Attachment::take_events() {
         }
         event_request_.cursor = reply->cursor;
     }
-    if (!events_.send(event_request_)) gone();
+    if (!lines_->events.send(event_request_)) gone_ = true;
 }
 
 void Attachment::take_answer() {
-    auto answer = orders_.receive();
+    auto answer = lines_->orders.receive();
     if (!answer || *answer) return;
-    if (answer->error().kind == ErrorKind::Unavailable) return gone();
+    if (answer->error().kind == ErrorKind::Unavailable) {
+        gone_ = true;
+        return;
+    }
     failure_ = answer->error();
 }
 
-bool Attachment::take_signal() {
-    signalfd_siginfo info{};
-    if (::read(signals_, &info, sizeof info) != sizeof info) return true;
-    if (!owns_) return false;
-    const bool first = interrupts_++ == 0;
+void Attachment::take_signal() {
+    if (!interrupts_.take()) return;
+    if (!supervision_.owns()) {
+        detached_ = true;
+        return;
+    }
     session_.flush();
-    if (first) session_.say("stopping every instance... (Ctrl-C again: at once)");
-    if (!orders_.send(DownRequest{!first})) gone();
-    return true;
+    send_down();
 }
 
-Result<int> Attachment::run() {
-    if (auto begun = begin(); !begun) return tl::unexpected(begun.error());
-    while (!gone_ && !failure_) {
+void Attachment::send_down() {
+    const bool first = interrupts_.count() == 1;
+    if (first) session_.say("stopping every instance... (Ctrl-C again: at once)");
+    if (!lines_->orders.send(DownRequest{!first})) gone_ = true;
+}
+
+void Attachment::follow() {
+    while (!gone_ && !failure_ && !detached_) {
         session_.flush();
-        std::array<pollfd, 4> all = {pollfd{signals_, POLLIN, 0}, pollfd{orders_.fd(), POLLIN, 0},
-                                     pollfd{logs_.fd(), POLLIN, 0}, pollfd{events_.fd(), POLLIN, 0}};
+        std::array<pollfd, 4> all = {
+            pollfd{interrupts_.fd(), POLLIN, 0}, pollfd{lines_->orders.fd(), POLLIN, 0},
+            pollfd{lines_->logs.fd(), POLLIN, 0}, pollfd{lines_->events.fd(), POLLIN, 0}};
         if (::poll(all.data(), all.size(), -1) < 0) continue;
         if (all[2].revents != 0) take_logs();
         if (all[3].revents != 0) take_events();
         if (all[1].revents != 0) take_answer();
-        if (all[0].revents != 0 && !take_signal()) {
-            session_.print(output_.rest());
-            session_.flush();
-            session_.say("detached: the supervisor goes on (pmctl down stops it)");
-            return 0;
-        }
+        if (all[0].revents != 0) take_signal();
     }
-    session_.print(output_.rest());
-    session_.flush();
-    if (owns_ && !failure_ && !supervisor_.await_end(closing_patience))
-        session_.say("every instance has stopped; the supervisor (pid " + std::to_string(orders_.peer_pid()) +
-                     ") still ends, as it does while its disk is slow");
-    if (failure_) return tl::unexpected(*failure_);
-    if (interrupts_ > 0) return 0;
-    session_.say("the supervisor has ended");
-    return owns_ ? 0 : exit_status(ErrorKind::Unavailable);
+    gone_at_ = wall_now();
+}
+
+Result<int> Attachment::run() {
+    for (;;) {
+        // One that died again meanwhile is looked after like the first.
+        if (auto joined = join(); joined) {
+            follow();
+        } else if (joined.error().kind != ErrorKind::Unavailable) {
+            return tl::unexpected(joined.error());
+        } else if (!begun_) {
+            gone_at_ = wall_now();
+        }
+        const auto next = detached_ || failure_ ? Supervision::Next::End : supervision_.go_on(interrupts_);
+        if (next && *next == Supervision::Next::Attach) continue;
+        session_.print(output_.rest());
+        session_.flush();
+        if (failure_) return tl::unexpected(*failure_);
+        if (!next) return tl::unexpected(next.error());
+        if (detached_) {
+            session_.say("detached: the supervisor goes on (pmctl down stops it)");
+        } else if (interrupts_.count() == 0) {
+            session_.say("the supervisor has ended");
+        }
+        return 0;
+    }
 }
 
 }  // namespace
 
-void block_interrupts() {
-    const sigset_t set = interrupts();
-    ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
-Result<int> attach(Session& session, const std::string& socket, const Targets& targets, bool owns) {
-    auto orders = Client::connect(socket);
-    if (!orders) return tl::unexpected(orders.error());
-    auto logs = Client::connect(socket);
-    if (!logs) return tl::unexpected(logs.error());
-    auto events = Client::connect(socket);
-    if (!events) return tl::unexpected(events.error());
-    return Attachment(session, std::move(*orders), std::move(*logs), std::move(*events), targets, owns).run();
+Result<int> attach(Session& session, const std::string& socket, const Targets& targets, pid_t supervisor,
+                   std::optional<OwnPmctld> own) {
+    auto interrupts = Interrupts::open();
+    if (!interrupts) return tl::unexpected(interrupts.error());
+    return Attachment(session, socket, targets, std::move(*interrupts), supervisor, std::move(own)).run();
 }
 
 }  // namespace pmctl

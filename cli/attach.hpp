@@ -2,17 +2,19 @@
 // end.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "cli/session.hpp"
+#include "cli/supervision.hpp"
 #include "shared/protocol.hpp"
 
 namespace pmctl {
 
-// SIGINT and SIGTERM are to be blocked by the caller before anything is started, so that none is missed.
-void block_interrupts();
-
-// `owns`: the first interrupt stops everything gracefully, the second at once; else it detaches.
-Result<int> attach(Session& session, const std::string& socket, const Targets& targets, bool owns);
+// `supervisor`: the process that answers there. `own`: it is one that this call has started: the first
+// interrupt stops everything gracefully, the second at once; where it crashes the next one is started.
+// Without: an interrupt detaches. Interrupts are blocked.
+Result<int> attach(Session& session, const std::string& socket, const Targets& targets, pid_t supervisor,
+                   std::optional<OwnPmctld> own);
 
 }  // namespace pmctl

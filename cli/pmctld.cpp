@@ -171,10 +171,10 @@ Result<int> become_pmctld(Session& session, std::vector<std::string> words) {
     return fail("cannot start '" + *program + "': " + std::strerror(errno));
 }
 
-Result<void> start_pmctld(std::vector<std::string> words, const std::string& runtime_dir) {
+Result<pid_t> start_pmctld(std::vector<std::string> words, const std::string& runtime_dir) {
     const auto program = find_pmctld();
     if (!program) return tl::unexpected(program.error());
-    if (auto folder = private_folder(runtime_dir); !folder) return folder;
+    if (auto folder = private_folder(runtime_dir); !folder) return tl::unexpected(folder.error());
     for (const char* word : {"--ready-fd", "3", "--log-file"}) words.emplace_back(word);
     words.push_back(runtime_dir + "/pmctld.log");
     Ends ready;
@@ -192,7 +192,7 @@ Result<void> start_pmctld(std::vector<std::string> words, const std::string& run
         if (both[1].revents != 0 && !messages.append_to(text)) return ended(*pid, messages, text);
         if (both[0].revents == 0) continue;
         if (!ready.append_to(said)) return ended(*pid, messages, text);
-        if (said.find('\n') != std::string::npos) return {};
+        if (said.find('\n') != std::string::npos) return *pid;
     }
 }
 

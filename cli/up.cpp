@@ -5,6 +5,7 @@
 #include "cli/follow.hpp"
 #include "cli/output.hpp"
 #include "cli/pmctld.hpp"
+#include "cli/supervision.hpp"
 #include "shared/path.hpp"
 
 namespace pmctl {
@@ -32,13 +33,15 @@ Result<void> apply_to(Session& session, Client& client, const std::string& confi
     return {};
 }
 
-Result<void> start_new(Session& session, const std::string& config, const std::string& socket) {
+Result<OwnPmctld> start_new(Session& session, const std::string& config, const std::string& socket) {
     std::vector<std::string> words = {"--config", config};
     for (const std::string& name : session.args().targets.names) {
         words.emplace_back("--only");
         words.push_back(name);
     }
-    return start_pmctld(std::move(words), folder_of(socket));
+    const auto pid = start_pmctld(words, folder_of(socket));
+    if (!pid) return tl::unexpected(pid.error());
+    return OwnPmctld{*pid, std::move(words)};
 }
 
 Result<int> wait_until_healthy(Session& session, Client& client) {
@@ -63,20 +66,22 @@ Result<int> run_up(Session& session) {
     const bool runs = client.has_value();
     if (!config && !runs) return tl::unexpected(config.error());
 
-    if (!args.detach) block_interrupts();
+    if (!args.detach) Interrupts::block();
+    std::optional<OwnPmctld> own;
     if (runs) {
         if (auto applied = apply_to(session, *client, config.value_or("")); !applied)
             return tl::unexpected(applied.error());
     } else {
-        if (auto started = start_new(session, *config, *socket); !started)
-            return tl::unexpected(started.error());
+        auto started = start_new(session, *config, *socket);
+        if (!started) return tl::unexpected(started.error());
+        own = std::move(*started);
         client = Client::connect(*socket);
         if (!client) return tl::unexpected(client.error());
     }
     if (args.detach) return wait_until_healthy(session, *client);
     session.flush();
     if (runs) session.say("a supervisor runs already: attached to it; Ctrl-C detaches");
-    return attach(session, *socket, args.targets, !runs);
+    return attach(session, *socket, args.targets, client->peer_pid(), std::move(own));
 }
 
 }  // namespace pmctl

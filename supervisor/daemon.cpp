@@ -157,7 +157,7 @@ Result<Handover> Daemon::gather() {
     gather_log_lines({});
     Handover handover;
     handover.version = PMCTL_VERSION;
-    handover.file_limit = origin_.file_limit;
+    handover.child_defaults = origin_.child_defaults;
     handover.pid_file = copy_for_exec(origin_.pid_file.fd());
     if (!handover.pid_file) return fail("no descriptors left");
     const int listening = http_ ? http_->listening() : http_listening_.get();

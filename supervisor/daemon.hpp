@@ -25,7 +25,7 @@ class Daemon {
     // What the next program needs of this one's start.
     struct Origin {
         const PidFile& pid_file;
-        rlimit file_limit{};               // as it was before it was raised
+        ChildDefaults child_defaults;
         std::vector<std::string> command;  // how to call it: Upgrade::make
     };
 

@@ -42,7 +42,7 @@ Result<Handover> handover_of(int resume_fd) {
     const auto file_limit = raise_file_limit();
     if (!file_limit) return tl::unexpected(file_limit.error());
     Handover none;
-    none.file_limit = *file_limit;
+    none.child_defaults = {*file_limit, spare_from_oom()};
     return none;
 }
 
@@ -76,7 +76,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
         spdlog::error("{}; going on", lacks_memory ? "no memory left" : "a bug: " + what);
     });
     Environment environment = child_environment(surroundings.environment, config.admin);
-    auto effects = RealEffects::make(loop, config, std::move(surroundings), handover->file_limit);
+    auto effects = RealEffects::make(loop, config, std::move(surroundings), handover->child_defaults);
     if (!effects) return fail_start(effects.error().message);
     (*effects)->take_over(*handover);
     StoredState stored = (*effects)->state().load();
@@ -92,7 +92,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     Supervisor supervisor(**effects, std::move(environment),
                           inheritance_of(std::move(stored), flags.only, std::move(left->runs)));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment(),
-                  {*pid_file, handover->file_limit, command_of(config, flags)});
+                  {*pid_file, handover->child_defaults, command_of(config, flags)});
     if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
         return fail_start(opened.error().message);
     auto signals = Signals::open(loop, [&](int number) { daemon.on_signal(number); });

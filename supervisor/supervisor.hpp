@@ -182,6 +182,7 @@ class Supervisor {
     // supervisor_adoption.cpp
     void adopt_runs(Now now);
     Member& member_of(const FoundRun& found);
+    void part_with_unwanted(Now now);
     void adopt_those(Member& member, const std::vector<const FoundRun*>& found, Now now);
     bool adopt(Member& member, const FoundRun& found, RunRole role, Now now);
     void leave_alone(Member& member, const RunRecord& record, const std::string& why, Now now);
@@ -270,6 +271,7 @@ class Supervisor {
     std::optional<AdminAccess> admin_access_;
     std::optional<AdminReach> admin_change_;     // a reload's, to be told at the end of the turn
     std::vector<AdminOmission> told_omissions_;  // sorted by id
+    bool admin_may_want_ = false;  // what was found and is not configured: its first answer decides
     std::vector<std::string> only_;
     std::vector<FoundRun> found_runs_;  // until the first configuration is applied
     std::map<std::pair<std::string, std::uint32_t>, RestRecord> rests_;  // the same

@@ -67,20 +67,34 @@ Member& Supervisor::member_of(const FoundRun& found) {
 void Supervisor::adopt_runs(Now now) {
     std::map<Member*, std::vector<const FoundRun*>> of;
     for (const FoundRun& each : found_runs_) of[&member_of(each)].push_back(&each);
-    // What the admin service wants is not known yet: what it may want goes on until then.
-    const bool may_be_wanted = config_.admin && !inherited_admin_;
     for (auto& [member, found] : of) {
         std::sort(found.begin(), found.end(), comes_before);
         adopt_those(*member, found, now);
         const bool configured =
             is_configured(member->instance->id) && member->replica.number < member->instance->replicas();
         if (configured) continue;
-        if (may_be_wanted) {
+        // What the admin service wants may not be known yet: what it may want goes on until then.
+        if (admin_ && admin_->in_force.fetched_at == WallTime{}) {
+            admin_may_want_ = true;
             handle(*member, StartOrder{}, now);
         } else {
             remove_replica(*member, "no longer configured", now);
         }
     }
+}
+
+// What may have been the admin service's, and is not: once it has answered, or there is none any longer.
+void Supervisor::part_with_unwanted(Now now) {
+    if (!admin_may_want_ || (admin_ && admin_->in_force.fetched_at == WallTime{})) return;
+    admin_may_want_ = false;
+    std::vector<Member*> unwanted;
+    for (const auto& [id, instance] : roster_.instances()) {
+        for (const auto& member : instance.members) {
+            const bool wanted = is_configured(id) && member->replica.number < instance.replicas();
+            if (!wanted && !member->replica.leaving) unwanted.push_back(member.get());
+        }
+    }
+    for (Member* member : unwanted) remove_replica(*member, "no longer configured", now);
 }
 
 void Supervisor::adopt_those(Member& member, const std::vector<const FoundRun*>& found, Now now) {

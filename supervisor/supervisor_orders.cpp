@@ -79,6 +79,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     }
     together_.clear();
     if (!applied_) settle_ended(now);
+    part_with_unwanted(now);
     // depends_on may have changed, and whom a stop waits for.
     for (auto& [id, instance] : roster_.instances()) {
         for (const auto& member : instance.members) hold_anew(*member, now);

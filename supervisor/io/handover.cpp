@@ -19,8 +19,11 @@ constexpr const char* title = "pmctl-handover 1";
 constexpr off_t longest = off_t{16} << 20;  // some 10^6 descriptors
 
 std::string text_of(const Handover& handover) {
-    std::string text = fmt::format("{}\nversion {}\nfile-limit {} {}\n", title, handover.version,
-                                   handover.file_limit.rlim_cur, handover.file_limit.rlim_max);
+    std::string text =
+        fmt::format("{}\nversion {}\nfile-limit {} {}\n", title, handover.version,
+                    handover.child_defaults.files.rlim_cur, handover.child_defaults.files.rlim_max);
+    if (handover.child_defaults.oom_score)
+        text += fmt::format("oom-score {}\n", *handover.child_defaults.oom_score);
     if (handover.pid_file) text += fmt::format("pid-file {}\n", handover.pid_file.get());
     if (handover.http) text += fmt::format("http {} {}\n", handover.http.get(), handover.http_from);
     for (const auto& [port, fd] : handover.listeners) text += fmt::format("listener {} {}\n", fd.get(), port);
@@ -87,7 +90,12 @@ Result<Handover> read_handover(int fd) {
             continue;
         }
         if (kind == "file-limit") {
-            words >> handover.file_limit.rlim_cur >> handover.file_limit.rlim_max;
+            words >> handover.child_defaults.files.rlim_cur >> handover.child_defaults.files.rlim_max;
+            continue;
+        }
+        if (kind == "oom-score") {
+            int score = 0;
+            if (words >> score) handover.child_defaults.oom_score = score;
             continue;
         }
         auto taken = take(words);

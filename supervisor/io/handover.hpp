@@ -2,8 +2,6 @@
 // exec, and what they are. The rest is in the store, as after a kill. When to do it is main's and upgrade's.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <cstdint>
 #include <map>
 #include <string>
@@ -11,15 +9,17 @@
 
 #include "shared/result.hpp"
 #include "supervisor/io/descriptor.hpp"
+#include "supervisor/io/limits.hpp"
 
 namespace pmctl {
 
 struct Handover {
-    std::string version;    // of the program that hands over
-    rlimit file_limit{};    // RLIMIT_NOFILE as it was before it was raised: what children get
-    Descriptor pid_file;    // locked
-    Descriptor http;        // listens for the HTTP API; -1: it does not
-    std::string http_from;  // the [http] listen that it was opened for
+    std::string version;  // of the program that hands over
+    // From before this process got more for itself.
+    ChildDefaults child_defaults;
+    Descriptor pid_file;                            // locked
+    Descriptor http;                                // listens for the HTTP API; -1: it does not
+    std::string http_from;                          // the [http] listen that it was opened for
     std::map<std::uint16_t, Descriptor> listeners;  // of socket_activation, by port
     std::vector<Descriptor> streams;  // FIFOs, open so that what waits in them outlives their writers
 };

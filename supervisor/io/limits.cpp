@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 
 namespace pmctl {
 
@@ -19,6 +21,22 @@ Result<rlimit> raise_file_limit() {
         return fail(fmt::format("setrlimit RLIMIT_NOFILE to {}: {}", before.rlim_max, std::strerror(errno)));
     }
     return before;
+}
+
+int child_oom_score(int before, bool spared) {
+    constexpr int behind_the_supervisor = 100;
+    constexpr int most = 1000;
+    return spared ? std::max(before, 0) : std::min(before + behind_the_supervisor, most);
+}
+
+std::optional<int> spare_from_oom() {
+    std::fstream file("/proc/self/oom_score_adj");
+    int before = 0;
+    if (!(file >> before)) return std::nullopt;
+    if (before <= spared_oom_score) return child_oom_score(before, true);
+    file.seekp(0);
+    file << spared_oom_score << std::flush;
+    return child_oom_score(before, file.good() || before < 0);
 }
 
 SpareDescriptor::SpareDescriptor() {

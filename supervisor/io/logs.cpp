@@ -166,6 +166,18 @@ void Logs::close(const std::string& log_name) {
     entries_.erase(known);
 }
 
+void Logs::close_all() {
+    while (!entries_.empty()) close(std::string(entries_.begin()->first));
+    std::error_code error;  // there is nobody left to tell
+    // Those of names that had no run in this supervisor's life.
+    for (std::filesystem::directory_iterator each(fifo_folder_, error), end; each != end;
+         each.increment(error)) {
+        if (each->symlink_status(error).type() == std::filesystem::file_type::fifo)
+            ::unlink(each->path().c_str());
+    }
+    std::filesystem::remove(fifo_folder_, error);
+}
+
 std::vector<int> Logs::descriptors() const {
     std::vector<int> found;
     for (const auto& [name, entry] : entries_) {

@@ -49,6 +49,8 @@ class Logs {
     void drain(const std::string& log_name);
     // No further run will come. The log files stay.
     void close(const std::string& log_name);
+    // No run of any name is left: no FIFO stays, and not their folder.
+    void close_all();
 
     // Our ends of all FIFOs.
     std::vector<int> descriptors() const;

@@ -40,7 +40,8 @@ RealEffects::RealEffects(Loop& loop, const Config& config, Surroundings surround
       random_(std::random_device{}()) {}
 
 Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config& config,
-                                                       Surroundings surroundings, rlimit file_limit) {
+                                                       Surroundings surroundings,
+                                                       const ChildDefaults& defaults) {
     std::unique_ptr<RealEffects> made(new RealEffects(loop, config, std::move(surroundings)));
     RealEffects* self = made.get();
 
@@ -50,7 +51,7 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
     self->descriptors_for_runs_ = limit - std::min(descriptors_kept, limit / 3);
 
     // First what copies the low descriptors, then what uses many.
-    auto crew = SpawnCrew::make(file_limit, self->state_dir_);
+    auto crew = SpawnCrew::make(defaults, self->state_dir_);
     if (!crew) return tl::unexpected(crew.error());
     self->crew_ = std::move(*crew);
     auto processes = ProcessTable::make(
@@ -97,6 +98,7 @@ void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
 
 void RealEffects::end_orphans() {
     processes_->end_orphans(orphan_patience);
+    logs_->close_all();
 }
 
 void RealEffects::trouble(const std::string& name, const std::string& kind, const std::string& text) {

@@ -43,7 +43,8 @@ class RealEffects final : public Effects {
     // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be
     // had.
     static Result<std::unique_ptr<RealEffects>> make(Loop& loop, const Config& config,
-                                                     Surroundings surroundings, rlimit file_limit);
+                                                     Surroundings surroundings,
+                                                     const ChildDefaults& defaults);
     void serve(Supervisor& supervisor, Hooks hooks);
 
     // What an earlier supervisor left, before anything is started: its runs, of which those that are Alive
@@ -61,7 +62,7 @@ class RealEffects final : public Effects {
     Result<void> adopt(RunNumber run) override;
     void collect_logs(const std::string& log_name) override;
 
-    // The loop has ended: nothing that a run has started outlives the supervisor.
+    // The loop has ended: nothing that a run has started outlives the supervisor, nor its FIFOs.
     void end_orphans();
 
     // What is to outlast this program (handover.hpp): the store is written, listening sockets and FIFOs are

@@ -26,6 +26,7 @@ void block_signals() {
     const sigset_t set = own_signals();
     ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
+    std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write then, like a full disk
 }
 
 Result<Signals> Signals::open(Loop& loop, std::function<void(int)> arrived) {

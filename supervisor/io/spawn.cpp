@@ -13,7 +13,6 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <utility>
 
 #include "supervisor/io/exec_failure.hpp"
@@ -79,28 +78,27 @@ struct Spawner::Prepared {
     }
 };
 
-Result<Spawner> Spawner::make(rlimit file_limit, std::string scope) {
-    Spawner spawner(file_limit, std::move(scope));
+Result<Spawner> Spawner::make(const ChildDefaults& defaults, std::string scope) {
+    Spawner spawner(defaults, std::move(scope));
     if (const auto reserved = spawner.reserve(); !reserved) return tl::unexpected(reserved.error());
     return spawner;
 }
 
-Spawner::Spawner(rlimit file_limit, std::string scope) : file_limit_(file_limit), scope_(std::move(scope)) {
+Spawner::Spawner(const ChildDefaults& defaults, std::string scope)
+    : file_limit_(defaults.files),
+      oom_score_(defaults.oom_score ? std::to_string(*defaults.oom_score) : ""),
+      scope_(std::move(scope)) {
     for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
         const auto [key, value] = split_entry(*entry);
         own_env_.emplace(key, value);
     }
-    // A supervisor that the kernel is to spare must not hand that on: its children go first.
-    int score = 0;
-    std::ifstream("/proc/self/oom_score_adj") >> score;
-    reset_oom_score_ = score < 0;
     dumpable_ = ::prctl(PR_GET_DUMPABLE) == 1;
 }
 
 Spawner::Spawner(Spawner&& other) noexcept
     : file_limit_(other.file_limit_),
+      oom_score_(std::move(other.oom_score_)),
       scope_(std::move(other.scope_)),
-      reset_oom_score_(other.reset_oom_score_),
       dumpable_(other.dumpable_),
       own_env_(std::move(other.own_env_)),
       identities_(std::move(other.identities_)),
@@ -239,7 +237,8 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
     plan.changed_signals = *changed_signals_;
     plan.first_slot = first_slot_;
     plan.slot_count = standard_streams + static_cast<int>(fds.listen_fds.size());
-    plan.reset_oom_score = reset_oom_score_;
+    if (!oom_score_.empty()) plan.oom_score = oom_score_.c_str();
+    plan.oom_score_length = oom_score_.size();
     plan.umask = request.umask;
     plan.file_limit = request.limits.open_files == 0
                           ? file_limit_

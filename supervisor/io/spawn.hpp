@@ -3,8 +3,6 @@
 // ProcessTable's.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <map>
 #include <optional>
 #include <string>
@@ -14,6 +12,7 @@
 #include "shared/result.hpp"
 #include "supervisor/effects.hpp"
 #include "supervisor/io/identity.hpp"
+#include "supervisor/io/limits.hpp"
 
 namespace pmctl {
 
@@ -34,10 +33,9 @@ class Spawner {
   public:
     static constexpr std::size_t most_listen_fds = 4;
 
-    // `file_limit`: RLIMIT_NOFILE as the supervisor was started with it (raise_file_limit), for children that
-    // ask for no other. `scope`: as in run_tag.hpp. To be made first of all, while low descriptors are free:
-    // a spawn copies those below its own. Error: no descriptors or memory left.
-    static Result<Spawner> make(rlimit file_limit, std::string scope);
+    // `scope`: as in run_tag.hpp. To be made first of all, while low descriptors are free: a spawn copies
+    // those below its own. Error: no descriptors or memory left.
+    static Result<Spawner> make(const ChildDefaults& defaults, std::string scope);
     ~Spawner();
     Spawner(Spawner&& other) noexcept;
     Spawner& operator=(Spawner&&) = delete;
@@ -53,7 +51,7 @@ class Spawner {
   private:
     struct Prepared;  // texts that the child's pointers point into
 
-    Spawner(rlimit file_limit, std::string scope);
+    Spawner(const ChildDefaults& defaults, std::string scope);
     Result<void> reserve();
     bool set_slots(const SpawnFds& fds);
     void clear_slots(const SpawnFds& fds);
@@ -62,8 +60,8 @@ class Spawner {
     SpawnFailure describe(const SpawnRequest& request, const Prepared& prepared) const;
 
     rlimit file_limit_;
+    std::string oom_score_;  // "": the supervisor's own
     std::string scope_;
-    bool reset_oom_score_ = false;
     bool dumpable_ = false;  // the supervisor's memory, before any start
     std::map<std::string, std::string, std::less<>> own_env_;
     Identities identities_;

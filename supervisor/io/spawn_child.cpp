@@ -74,10 +74,10 @@ IN_CHILD void take_descriptors(ChildPlan& plan) {
 }
 
 // Best effort: who may not, stays as it is.
-IN_CHILD void reset_oom_score() {
+IN_CHILD void set_oom_score(const ChildPlan& plan) {
     const long fd = ::syscall(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
-    ::syscall(SYS_write, fd, "0", 1);
+    ::syscall(SYS_write, fd, plan.oom_score, plan.oom_score_length);
     ::syscall(SYS_close, fd);
 }
 
@@ -158,7 +158,7 @@ IN_CHILD int run_plan(void* argument) {
     }
     if (::syscall(SYS_setsid) < 0) give_up(plan, SpawnStep::Session, errno);
     take_descriptors(plan);
-    if (plan.reset_oom_score) reset_oom_score();
+    if (plan.oom_score != nullptr) set_oom_score(plan);
     ::syscall(SYS_umask, plan.umask);
     set_limits(plan);
     switch_identity(plan);

@@ -32,7 +32,8 @@ struct ChildPlan {
 
     std::uint64_t changed_signals = 0;  // from changed_signals()
     int cgroup_procs = -1;              // where the child joins its cgroup by itself
-    bool reset_oom_score = false;
+    const char* oom_score = nullptr;    // null: stays
+    std::size_t oom_score_length = 0;
     mode_t umask = 0022;
     rlimit file_limit{};
     bool set_core_limit = false;

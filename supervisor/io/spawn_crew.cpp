@@ -6,12 +6,12 @@
 
 namespace pmctl {
 
-Result<std::unique_ptr<SpawnCrew>> SpawnCrew::make(rlimit file_limit, const std::string& scope) {
+Result<std::unique_ptr<SpawnCrew>> SpawnCrew::make(const ChildDefaults& defaults, const std::string& scope) {
     const unsigned count = std::clamp(std::thread::hardware_concurrency(), 1U, most_spawners);
     std::vector<Spawner> spawners;
     spawners.reserve(count);
     for (unsigned i = 0; i < count; ++i) {
-        auto spawner = Spawner::make(file_limit, scope);
+        auto spawner = Spawner::make(defaults, scope);
         // One is enough where there are few descriptors.
         if (!spawner && spawners.empty()) return tl::unexpected(spawner.error());
         if (!spawner) break;

@@ -29,8 +29,8 @@ class SpawnCrew {
     // More of them would wait for one another in the kernel.
     static constexpr unsigned most_spawners = 4;
 
-    // `file_limit` and `scope`: as Spawner::make has them, and as early.
-    static Result<std::unique_ptr<SpawnCrew>> make(rlimit file_limit, const std::string& scope);
+    // `defaults` and `scope`: as Spawner::make has them, and as early.
+    static Result<std::unique_ptr<SpawnCrew>> make(const ChildDefaults& defaults, const std::string& scope);
     ~SpawnCrew();
     SpawnCrew(const SpawnCrew&) = delete;
     SpawnCrew& operator=(const SpawnCrew&) = delete;

@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
     const std::string program = std::filesystem::absolute(argv[1]).string();
     const std::size_t count = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 1000;
     const auto limit = raise_file_limit();
-    auto spawner = Spawner::make(limit.value_or(rlimit{1024, 1024}), "bench");
+    auto spawner = Spawner::make({limit.value_or(rlimit{1024, 1024}), {}}, "bench");
     if (!spawner) return 1;
     const auto on_bug = [](const std::string& bug) { fmt::print(stderr, "{}\n", bug); };
 

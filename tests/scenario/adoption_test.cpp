@@ -1,6 +1,7 @@
 // A supervisor that follows one that was killed: what it finds running goes on, and what has ended is
 // followed by what its policy says.
 #include "supervisor/core/spec_fingerprint.hpp"
+#include "tests/scenario/fake_admin.hpp"
 #include "tests/scenario/update_story.hpp"
 
 namespace pmctl::test {
@@ -111,6 +112,44 @@ TEST_CASE("What is no longer configured, or scaled away, is stopped") {
     CHECK_FALSE(world.has("gone"));
     CHECK(world.row("web").pid == 3008);
     CHECK(world.supervisor().ports().held().size() == 1);
+}
+
+TEST_CASE("What the admin service may want goes on until it has answered, and no longer") {
+    Left left;
+    left.add(7, service("gone"), 2, 30000);  // not even the first of its replicas is left
+    left.add(8, service("db"), 1, 30001);    // scaled away
+    left.add(9, service("kept"), 0, 30002);
+    SUBCASE("and nothing is known of it") {
+        World world(left.inheritance);
+        FakeAdmin admin(world);
+        SUBCASE("it names one of them") {
+            admin.put("kept");
+        }
+        SUBCASE("it names none") {}
+        admin.up = false;
+        leave_in(world, left);
+        world.apply(config_from(usual));
+        world.run_for(10s);
+        CHECK(world.effects.live.size() == 4);  // with the first replica of db
+        admin.up = true;
+        world.run_for(2min);
+        CHECK_FALSE(world.has("gone:2"));
+        CHECK(world.effects.live.size() == 1 + admin.entries.size());
+        CHECK(world.has("kept") == !admin.entries.empty());
+    }
+    SUBCASE("and what it said last does not name them") {
+        AdminSnapshot said;
+        said.event = 3;
+        said.fetched_at = WallTime(1h);
+        left.inheritance.admin = std::make_shared<const AdminSnapshot>(said);
+        World world(left.inheritance);
+        FakeAdmin admin(world);
+        admin.up = false;
+        leave_in(world, left);
+        world.apply(config_from(usual));
+        world.run_for(10s);
+        CHECK(world.effects.live.size() == 1);
+    }
 }
 
 TEST_CASE("An operator's stop holds, also for what still runs") {

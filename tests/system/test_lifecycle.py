@@ -230,6 +230,30 @@ command = {world.puppet('web', 'dump ' + world.path('dump.json'), 'listen')}
         self.assertNotIn("NOTIFY_SOCKET", env)
         self.assertNotIn("INTERNAL_SECRET", env)
 
+    def oom_score(self, pid):
+        with open(f"/proc/{pid}/oom_score_adj", encoding="utf-8") as file:
+            return int(file.read())
+
+    def test_where_memory_runs_out_children_go_before_the_supervisor(self):
+        world = self.world()
+        world.configure(f"[instances.web]\ncommand = {world.puppet('web', 'listen')}\n")
+
+        def begin_with_a_score():
+            with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
+                file.write("300")  # raising is everybody's right
+
+        world.start(preexec=begin_with_a_score)
+        world.ctl("wait", "--for", "healthy")
+        own = self.oom_score(world.process.pid)
+        self.assertIn(own, (-900, 300))
+        children = 300 if own == -900 else 400
+        self.assertEqual(self.oom_score(world.row("web")["pid"]), children)
+        # One that goes on remembers what it was begun with.
+        world.ctl("upgrade")
+        self.assertEqual(self.oom_score(world.process.pid), own)
+        world.ctl("restart", "web")
+        self.assertEqual(self.oom_score(world.row("web")["pid"]), children)
+
 
 if __name__ == "__main__":
     main()

@@ -5,7 +5,9 @@ import pty
 import signal
 import subprocess
 
-from harness import PMCTL, LineStream, SystemTest, deadline, main
+from harness import BUILD, PMCTL, LineStream, SystemTest, deadline, main
+
+DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
 
 
 class Up(SystemTest):
@@ -39,7 +41,7 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
         until = deadline()
         while missing:
             line = lines.next(until)
-            self.assertIsNotNone(line, f"{missing} never came: {seen}")
+            self.assertIsNotNone(line, f"{missing} never came: {seen[-40:]}")
             seen.append(line)
             missing = {word for word in missing if word not in line}
         return seen
@@ -112,6 +114,112 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
         process.send_signal(signal.SIGINT)
         process.wait(30)
         world.ctl("status")
+
+    def supervisor(self, world):
+        with open(world.path("run", "pmctld.pid"), encoding="utf-8") as file:
+            return int(file.read())
+
+    def test_a_supervisor_that_is_killed_is_started_again_and_nothing_is_lost(self):
+        world = self.world(f'[instances.web]\nreplicas = 2\ncommand = ["{DEMO_APP}", "--log-rate", "200"]\n')
+        self.addCleanup(world.ctl, "down", "--now", status=None)
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        seen = self.lines_until(lines, "web:0  | line 20", "web:1  | line 20")
+        world.ctl("wait", "--for", "healthy")
+        children = {row["name"]: row["pid"] for row in world.rows()}
+        for _ in range(2):
+            os.kill(self.supervisor(world), signal.SIGKILL)
+            seen += self.lines_until(lines, "pmctl: the supervisor was killed by signal 9 (SIGKILL); started again, its 2 instances kept running")
+            self.assertEqual({row["name"]: row["pid"] for row in world.rows()}, children)
+            last = max(int(line.split()[3]) for line in seen if line.startswith("web:0  | line "))
+            seen += self.lines_until(lines, f"web:0  | line {last + 100}", f"web:1  | line {last + 100}")
+        world.ctl("down")
+        while (line := lines.next(deadline())) is not None:
+            seen.append(line)
+        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(world.own_processes(), [])
+        for name in ("web:0", "web:1"):
+            numbers = [int(line.split()[3]) for line in seen if line.startswith(f"{name}  | line ")]
+            self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+
+    def test_a_supervisor_that_keeps_crashing_is_given_up_and_what_runs_stays(self):
+        world = self.two()
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web", "hello-from-api")
+        world.ctl("wait", "--for", "healthy")
+        children = {row["pid"] for row in world.rows()}
+        for _ in range(4):
+            os.kill(self.supervisor(world), signal.SIGABRT)
+            self.lines_until(lines, "(SIGABRT); started again")
+        os.kill(self.supervisor(world), signal.SIGABRT)
+        seen = self.lines_until(lines, "5 times within a minute")
+        self.assertIn(world.path("run", "pmctld.log"), seen[-1])
+        self.assertEqual(process.wait(30), 5)
+        self.assertEqual(set(world.own_processes()), children)
+        world.ctl("up", "-d")  # as it advises
+        self.assertEqual({row["pid"] for row in world.rows()}, children)
+
+    def test_what_the_next_supervisor_refuses_is_said(self):
+        world = self.two()
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web", "hello-from-api")
+        with open(world.config_path, encoding="utf-8") as file:
+            valid = file.read()
+        world.write("pmctl.toml", valid + "comand = 1\n")
+        os.kill(self.supervisor(world), signal.SIGKILL)
+        self.lines_until(lines, "cannot be started again")
+        self.assertEqual(process.wait(30), 5)
+        self.assertEqual(len(world.own_processes()), 2)
+        world.write("pmctl.toml", valid)
+        world.ctl("up", "-d")
+
+    def test_ctrl_c_before_the_next_one_is_there_stops_everything(self):
+        world = self.two()
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web", "hello-from-api")
+        for _ in range(3):  # the more of them, the longer it waits
+            os.kill(self.supervisor(world), signal.SIGKILL)
+            self.lines_until(lines, "started again")
+        os.kill(self.supervisor(world), signal.SIGKILL)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_attached_it_goes_on_with_the_next_supervisor(self):
+        world = self.two()
+        owner = self.up(world)
+        owners_lines = LineStream(owner.stdout.fileno())
+        self.lines_until(owners_lines, "hello-from-web", "hello-from-api")
+        guest = self.up(world)
+        lines = LineStream(guest.stdout.fileno())
+        self.lines_until(lines, "attached")
+        self.assertIsNone(guest.poll())
+        os.kill(self.supervisor(world), signal.SIGKILL)
+        self.lines_until(owners_lines, "started again")
+        self.lines_until(lines, "has died", "the next supervisor is there")
+        world.ctl("restart", "web")
+        self.lines_until(lines, "hello-from-web")
+        world.ctl("down")
+        self.assertEqual(owner.wait(30), 0)
+        self.assertEqual(guest.wait(30), 5)
+
+    def test_it_goes_on_with_a_supervisor_that_is_upgraded(self):
+        world = self.two()
+        process = self.up(world)
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web", "hello-from-api")
+        world.ctl("wait", "--for", "healthy")
+        world.ctl("upgrade")
+        seen = self.lines_until(lines, "goes on where")
+        world.ctl("restart", "web")
+        seen += self.lines_until(lines, "hello-from-web")
+        self.assertFalse([line for line in seen if line.startswith("pmctl: ")])
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(world.own_processes(), [])
 
     def test_only_the_named_ones_and_what_they_need_are_started(self):
         world = self.two()

@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -35,7 +36,7 @@ Answers GET /api/status with 200 and {"status":"ok",...}, and GET / with a page 
   --exit-code N        default: 1
   --hang-after T       from then on live, but answer nothing
   --ignore-term        TERM is not obeyed
-  --log-rate N         lines a second to standard output
+  --log-rate N         lines a second to standard output, with their number and the process
   -h, --help
 T is a duration: 250ms, 2s, 1m30s. TERM and INT: requests are answered to the end, then the status is 0.
 )";
@@ -262,11 +263,20 @@ class DemoApp {
         return true;
     }
 
+    // In pieces that are never mixed with those of another process that writes to the same pipe: pipe(7).
     void write_lines(TimePoint time) {
         const auto due = static_cast<std::uint64_t>(std::chrono::duration<double>(time - started_).count() *
                                                     options_.log_rate);
+        const std::string end = " (" + std::to_string(::getpid()) + ")\n";
         std::string lines;
-        while (lines_ < due) lines += "line " + std::to_string(++lines_) + "\n";
+        while (lines_ < due) {
+            const std::string line = "line " + std::to_string(++lines_) + end;
+            if (lines.size() + line.size() > PIPE_BUF) {
+                std::cout << lines << std::flush;
+                lines.clear();
+            }
+            lines += line;
+        }
         std::cout << lines << std::flush;
         log_at_ = time + std::max<Duration>(log_tick, std::chrono::seconds(1) / options_.log_rate);
     }

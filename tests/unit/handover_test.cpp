@@ -28,7 +28,7 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     const Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
     Handover given;
     given.version = "0.1.0";
-    given.file_limit = {1024, RLIM_INFINITY};
+    given.child_defaults = {{1024, RLIM_INFINITY}, 150};
     given.pid_file = copy_for_exec(null.get());
     given.http = copy_for_exec(null.get());
     given.http_from = "unix:/run/a b.sock";
@@ -44,8 +44,9 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     auto taken = read_handover(file->release());
     REQUIRE(taken);
     CHECK(taken->version == "0.1.0");
-    CHECK(taken->file_limit.rlim_cur == 1024);
-    CHECK(taken->file_limit.rlim_max == RLIM_INFINITY);
+    CHECK(taken->child_defaults.files.rlim_cur == 1024);
+    CHECK(taken->child_defaults.files.rlim_max == RLIM_INFINITY);
+    CHECK(taken->child_defaults.oom_score == 150);
     CHECK(taken->pid_file.get() == given.pid_file.release());
     CHECK(taken->http.get() == given.http.release());
     CHECK(taken->http_from == "unix:/run/a b.sock");

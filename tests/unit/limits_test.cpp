@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
 #include <vector>
 
 using namespace pmctl;
@@ -22,6 +23,35 @@ TEST_CASE("The limit on descriptors is raised to the hard one, and what it was i
     REQUIRE(::getrlimit(RLIMIT_NOFILE, &now) == 0);
     CHECK(now.rlim_cur == limit.rlim_max);
     ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+TEST_CASE("Children go before the supervisor where memory runs out") {
+    struct Case {
+        int before;
+        bool spared;
+        int children;
+    };
+    for (const Case& each : {Case{0, true, 0}, Case{200, true, 200}, Case{-900, true, 0}, Case{-300, true, 0},
+                             Case{0, false, 100}, Case{200, false, 300}, Case{950, false, 1000}}) {
+        CAPTURE(each.before);
+        CHECK(child_oom_score(each.before, each.spared) == each.children);
+    }
+}
+
+TEST_CASE("The supervisor is spared where that is permitted, and else its children are told to go first") {
+    const auto own_score = [] {
+        int score = 0;
+        std::ifstream("/proc/self/oom_score_adj") >> score;
+        return score;
+    };
+    const int before = own_score();
+    const auto children = spare_from_oom();
+    const int after = own_score();
+    REQUIRE(children);
+    CHECK((after == spared_oom_score || after == before));
+    CHECK(*children == child_oom_score(before, after < 0));
+    CHECK(after < *children);
+    std::ofstream("/proc/self/oom_score_adj") << before << std::flush;
 }
 
 TEST_CASE("A spare descriptor makes room for one in a full table, and comes back when there is room") {

@@ -52,6 +52,18 @@ TEST_CASE("what a run left is in the log before its end is told") {
     test.logs->drain("nobody");
 }
 
+TEST_CASE("at the end no FIFO stays, whoever made it, and every log does") {
+    LogsTest test;
+    const Ends web(test.open("web"));
+    const Ends other(test.open("other"));
+    REQUIRE(::mkfifo(test.fifo("earlier.out").c_str(), 0600) == 0);
+    web.out("last words\n");
+    test.logs->close_all();
+    CHECK_FALSE(std::filesystem::exists(std::filesystem::path(test.fifo("web.out")).parent_path()));
+    CHECK(raw_of(test.log("web"), LogStream::Out) == "last words\n");
+    web.out("to nobody\n");  // and no SIGPIPE
+}
+
 TEST_CASE("a closed name has no FIFOs, but its log") {
     LogsTest test;
     const Ends web(test.open("web"));

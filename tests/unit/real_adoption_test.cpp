@@ -30,7 +30,7 @@ struct Supervision {
         config.supervisor.state_dir = folder + "/state";
         rlimit limit{};
         ::getrlimit(RLIMIT_NOFILE, &limit);
-        effects = RealEffects::make(loop, config, {}, limit).value();
+        effects = RealEffects::make(loop, config, {}, {limit, {}}).value();
         supervisor = std::make_unique<Supervisor>(*effects, Environment{}, Inheritance{});
         effects->serve(*supervisor, {[] {}, [] {}, [] {}});
     }

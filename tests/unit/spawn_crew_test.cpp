@@ -55,7 +55,7 @@ struct Batch {
 std::unique_ptr<SpawnCrew> crew() {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    return std::move(SpawnCrew::make(limit, "test").value());
+    return std::move(SpawnCrew::make({limit, {}}, "test").value());
 }
 
 }  // namespace

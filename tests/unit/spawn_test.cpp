@@ -140,7 +140,7 @@ TEST_CASE("A child's streams are its own alone: they end when it does") {
 TEST_CASE("Limits: the asked ones, and otherwise those that the supervisor was started with") {
     rlimit own{};
     ::getrlimit(RLIMIT_NOFILE, &own);
-    auto spawner = Spawner::make({512, own.rlim_max}, "test");
+    auto spawner = Spawner::make({{512, own.rlim_max}, {}}, "test");
     REQUIRE(spawner);
     CHECK(shell(*spawner, "ulimit -S -n").out == "512\n");
     auto wanted = request({"sh", "-c", "ulimit -S -n; ulimit -H -n; ulimit -S -c"});
@@ -357,12 +357,22 @@ TEST_CASE("The supervisor can still be dumped after a child changed its user") {
     CHECK(info.st_uid == ::geteuid());
 }
 
-TEST_CASE("A supervisor that the kernel spares does not hand that on") {
-    std::ofstream own("/proc/self/oom_score_adj");
-    own << "-500" << std::flush;
-    if (!own) return;  // not permitted here
-    auto spawner = test::spawner();
-    const auto outcome = run(spawner, request({"cat", "/proc/self/oom_score_adj"}));
-    own << "0" << std::flush;
-    CHECK(outcome.out == "0\n");
+TEST_CASE(
+    "A child gets the score for the want of memory that it is to have, and the supervisor keeps its own") {
+    const auto score_of = [](const std::optional<int>& given) {
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        auto spawner = Spawner::make({limit, given}, "test").value();
+        return run(spawner, request({"cat", "/proc/self/oom_score_adj"})).out;
+    };
+    const auto own_score = [] {
+        int score = 0;
+        std::ifstream("/proc/self/oom_score_adj") >> score;
+        return score;
+    };
+    const int own = own_score();
+    // Raising is everybody's right.
+    CHECK(score_of(own + 57) == std::to_string(own + 57) + "\n");
+    CHECK(score_of(std::nullopt) == std::to_string(own) + "\n");
+    CHECK(own_score() == own);
 }

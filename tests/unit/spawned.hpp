@@ -30,7 +30,7 @@ inline SpawnRequest request(std::vector<std::string> argv, RunNumber run = 1) {
 inline Spawner spawner(std::string scope = "test") {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    return std::move(Spawner::make(limit, std::move(scope)).value());
+    return std::move(Spawner::make({limit, {}}, std::move(scope)).value());
 }
 
 // Everything up to the end of file; gives up after 20 s without a byte.
