@@ -66,7 +66,11 @@ bool receive(HttpPeer& peer) {
         peer.half_gone = true;
         return true;
     }
-    if (peer.state != HttpPeer::State::Ending) peer.in.append(bytes.data(), static_cast<std::size_t>(count));
+    if (peer.state == HttpPeer::State::Ending) {
+        peer.ignored += static_cast<std::size_t>(count);
+        return peer.ignored <= max_ignored_bytes;
+    }
+    peer.in.append(bytes.data(), static_cast<std::size_t>(count));
     return true;
 }
 

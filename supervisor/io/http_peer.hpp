@@ -26,6 +26,7 @@ struct HttpPeer {
     std::string out;
     std::shared_ptr<const std::string> shared;  // sent after `out`
     std::size_t sent = 0;                       // of both
+    std::size_t ignored = 0;                    // bytes that came with Ending
     bool head = false;                          // the request that is being answered
     bool keep_alive = true;
     bool ends = false;       // when all is sent
@@ -39,7 +40,10 @@ struct HttpPeer {
     std::size_t backlog() const { return out.size() + (shared ? shared->size() : 0) - sent; }
 };
 
-// Reads what is there, into `in`. False: there is no one any longer.
+// What a peer may still send when it has been told that it is over, before it is hung up on.
+constexpr std::size_t max_ignored_bytes = std::size_t{1} << 20;
+
+// Reads what is there, into `in`. False: there is no one any longer, or nobody who listens.
 bool receive(HttpPeer& peer);
 // Sends what the socket takes. False: there is no one any longer.
 bool send_some(HttpPeer& peer);
