@@ -1,5 +1,6 @@
 """What tests/chaos looks at from outside: every line in the logs, and what is left when all is over."""
 
+import contextlib
 import os
 import re
 import select
@@ -19,6 +20,7 @@ class LogAudit:
         self.position = dict.fromkeys(names, 0)
         self.begun = dict.fromkeys(names, b"")
         self.last = {}  # (name, pid): the number of its last line
+        self.held = contextlib.ExitStack()
         self.lines = 0
         self.doubled = 0
 
@@ -30,21 +32,32 @@ class LogAudit:
         current = found[-1][0] + os.path.getsize(found[-1][1]) if found else 0
         return [*found, (current, os.path.join(folder, "current"))]
 
+    def opened(self, name):
+        """[(first byte's place, file)], all of one moment: no rotation came between."""
+        while True:
+            found = self.files(name)
+            with contextlib.ExitStack() as stack:
+                files = [(begin, stack.enter_context(open(path, "rb"))) for begin, path in found]
+                if self.files(name) == found:
+                    self.held = stack.pop_all()
+                    return files
+
     def new_bytes(self, name):
         try:
-            for begin, path in self.files(name):
+            files = self.opened(name)
+        except FileNotFoundError:
+            return  # not there yet, or just being rotated: at the next look
+        with self.held:
+            for begin, file in files:
                 end = self.position[name]
                 if end < begin:
                     raise AssertionError(f"the log of '{name}' has no bytes from {end} to {begin}")
-                with open(path, "rb") as file:
-                    file.seek(end - begin)
-                    piece = file.read()
+                file.seek(end - begin)
+                piece = file.read()
                 # A record that is being written is the next look's.
                 whole = piece.rfind(b"\n") + 1
                 self.position[name] += whole
                 yield piece[:whole]
-        except FileNotFoundError:
-            return  # not there yet, or rotated at this moment: at the next look
 
     def look(self, kills):
         """Reads on. `kills`: of the supervisor since the last look; each may have doubled one stretch of a log."""
