@@ -163,6 +163,12 @@ class Report {
         out_.sample({}, process.http_connections);
         out_.gauge("pmctl_route_readers", "Proxies that follow the table of routes.");
         out_.sample({}, process.route_readers);
+        out_.gauge("pmctl_route_generation", "Number of the table of routes; it rises with each change.");
+        out_.sample({}, supervisor_.routes().generation());
+        if (process.routes_seen != UINT64_MAX) {
+            out_.gauge("pmctl_route_generation_seen", "The lowest of it that a proxy that follows it has.");
+            out_.sample({}, process.routes_seen);
+        }
         out_.counter("pmctl_updates_total", "Rolling updates of replicas, by what came of them.");
         out_.sample({{"result", "done"}}, supervisor_.totals().updates_done);
         out_.sample({{"result", "failed"}}, supervisor_.totals().updates_failed);

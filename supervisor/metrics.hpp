@@ -18,6 +18,7 @@ struct ProcessFigures {
     WallTime started_at{};
     std::uint64_t http_connections = 0;
     std::uint64_t route_readers = 0;
+    std::uint64_t routes_seen = UINT64_MAX;  // the lowest generation that one of them has; max: there is none
 };
 
 // In Prometheus' text format, version 0.0.4.

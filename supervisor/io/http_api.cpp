@@ -119,7 +119,7 @@ struct HttpApi::Inner {
     void on_events(Ticket ticket, const HttpRequest& request);
     HttpResponse instances(const std::optional<std::string>& id) const;
     HttpResponse table(Form form);
-    HttpResponse metrics() const;
+    HttpResponse metrics();
     std::string etag_prefix() const;
     std::string etag() const;
     // It has what it names, and may have been the last one to get it.
@@ -291,11 +291,12 @@ HttpResponse HttpApi::Inner::table(Form form) {
     return {200, type_of(form), "ETag: " + etag() + "\r\nCache-Control: no-cache\r\n", "", cached.text};
 }
 
-HttpResponse HttpApi::Inner::metrics() const {
+HttpResponse HttpApi::Inner::metrics() {
     ProcessFigures figures = process_figures();
     figures.started_at = started_.wall;
     figures.http_connections = server_->connections();
     figures.route_readers = readers_.size();
+    figures.routes_seen = readers_.seen_by_all(Loop::now().steady);
     return {200, metrics_type, "", metrics_of(supervisor_, figures, settings_.version, Loop::now()), nullptr};
 }
 

@@ -43,6 +43,8 @@ TEST_CASE("The figures say what is, what happened, and hold to the format at eve
     CHECK(now.at("pmctl_ports_used") == 3);
     CHECK(now.at("pmctl_ports_free") == 998);
     CHECK(now.at("pmctl_routes") == 1);
+    CHECK(now.at("pmctl_route_generation") == static_cast<double>(world.supervisor().routes().generation()));
+    CHECK_FALSE(now.contains("pmctl_route_generation_seen"));
     CHECK(now.at("pmctl_supervisor_cpu_seconds_total") == 1.5);
     CHECK(now.at("pmctl_http_connections") == 3);
     CHECK(now.at("pmctl_build_info{version=\"0.1.0\"}") == 1);
