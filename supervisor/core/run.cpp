@@ -81,9 +81,8 @@ RunActions on_check(Run& run, const GoodOrBad& check, Now now, const Policy& pol
     ++run.checks;
     run.last_check = LastCheck{check.result, now.wall};
     if (check.result.inconclusive) {
-        run.next_check = run.phase == Phase::Starting
-                             ? now.steady + starting_check_delay(run.checks, health)
-                             : end_of_slot(now.steady + health.retry_interval);
+        run.next_check = run.phase == Phase::Starting ? now.steady + starting_check_delay(run.checks, health)
+                                                      : end_of_slot(now.steady + health.retry_interval);
         return {};
     }
     const bool ok = check.result.ok;

@@ -1,6 +1,6 @@
-// Preloaded into pmctld (ld.so(8), LD_PRELOAD): system calls that fail when a test says so, and a clock that it
-// sets. PMCTL_TEST_CALLS names the file that both map: see Table. Children get no such variable, so nothing fails
-// there; nng's threads are spared where what fails would be nng's to answer.
+// Preloaded into pmctld (ld.so(8), LD_PRELOAD): system calls that fail when a test says so, and a clock that
+// it sets. PMCTL_TEST_CALLS names the file that both map: see Table. Children get no such variable, so
+// nothing fails there; nng's threads are spared where what fails would be nng's to answer.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
