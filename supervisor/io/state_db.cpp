@@ -179,7 +179,7 @@ DbResult<void> StateDb::check(const std::string& path) {
 }
 
 DbResult<std::int64_t> StateDb::version() {
-    const auto version = number("PRAGMA user_version");
+    auto version = number("PRAGMA user_version");
     if (!version) return version;
     const auto application = number("PRAGMA application_id");
     const auto tables = number("SELECT count(*) FROM sqlite_master");

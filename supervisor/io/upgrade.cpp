@@ -29,7 +29,7 @@ std::vector<std::string> own_environment() {
 std::string own_program(const char* called_as) {
     namespace fs = std::filesystem;
     std::error_code error;
-    const std::string own = fs::read_symlink("/proc/self/exe", error).string();
+    std::string own = fs::read_symlink("/proc/self/exe", error).string();
     if (called_as == nullptr || std::strchr(called_as, '/') == nullptr) return own;
     const fs::path path = fs::absolute(called_as, error);
     return !error && fs::equivalent(path, own, error) ? path.string() : own;
