@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "shared/control_path.hpp"
@@ -86,19 +87,27 @@ void Daemon::changed() {
 void Daemon::open_http(const HttpSettings& settings, Descriptor listening) {
     http_settings_ = settings;
     http_listening_ = std::move(listening);
-    if (!supervisor_.is_taking_over()) return open_http_now();
     http_due_.emplace(loop_, [this] { open_http_now(); });
+    if (!supervisor_.is_taking_over()) return open_http_now();
     http_due_->set(Loop::now().steady + http_patience);
 }
 
 void Daemon::open_http_now() {
-    // Not within its own call.
-    if (http_due_) loop_.later([this] { http_due_.reset(); });
     if (http_) return;
-    http_.emplace(
-        loop_, supervisor_, effects_, HttpApiSettings{http_settings_.listen, PMCTL_VERSION},
-        [this](const std::string& text) { supervisor_.note("", "supervisor", text, Loop::now()); },
-        std::move(http_listening_));
+    const auto tell = [this](const std::string& text) {
+        supervisor_.note("", "supervisor", text, Loop::now());
+    };
+    try {
+        http_.emplace(loop_, supervisor_, effects_, HttpApiSettings{http_settings_.listen, PMCTL_VERSION},
+                      tell, std::move(http_listening_));
+    } catch (const std::system_error& error) {
+        // Its timers need descriptors.
+        http_due_->set(Loop::now().steady + http_patience);
+        if (!std::exchange(http_fault_told_, true))
+            tell(std::string("the HTTP interface cannot be opened, and is tried again: ") + error.what());
+        return;
+    }
+    loop_.later([this] { http_due_.reset(); });  // not within its own call
     effects_.ask_for_routes_seen([this] { return http_->routes_seen(); });
 }
 

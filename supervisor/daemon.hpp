@@ -61,6 +61,7 @@ class Daemon {
     HttpSettings http_settings_;
     Descriptor http_listening_;
     std::optional<Timer> http_due_;  // until then it is not opened
+    bool http_fault_told_ = false;
     std::optional<HttpApi> http_;
     std::unique_ptr<Upgrade> upgrade_;
     std::uint64_t told_routes_ = 0;
