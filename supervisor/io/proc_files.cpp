@@ -31,15 +31,23 @@ std::optional<T> number(std::string_view text) {
 
 }  // namespace
 
-std::string read_proc(const std::string& path) {
+std::optional<std::string> try_read_proc(const std::string& path) {
+    const auto is_lack = [] { return errno == EMFILE || errno == ENFILE || errno == ENOMEM; };
     std::string text;
     const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file && is_lack()) return std::nullopt;
     if (!file) return text;
     std::array<char, 16384> buffer;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
-    for (ssize_t got = 0; (got = ::read(file.get(), buffer.data(), buffer.size())) > 0;) {
+    ssize_t got = 0;
+    while ((got = ::read(file.get(), buffer.data(), buffer.size())) > 0) {
         text.append(buffer.data(), static_cast<std::size_t>(got));
     }
+    if (got < 0 && is_lack()) return std::nullopt;
     return text;
+}
+
+std::string read_proc(const std::string& path) {
+    return try_read_proc(path).value_or("");
 }
 
 std::optional<ProcStat> parse_proc_stat(std::string_view text) {

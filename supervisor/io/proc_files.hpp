@@ -17,6 +17,9 @@ namespace pmctl {
 
 // The whole of a file of /proc, which have no size; "" where it cannot be read.
 std::string read_proc(const std::string& path);
+// The same; nothing where only descriptors or memory were lacking (open(2): EMFILE, ENFILE, ENOMEM), so that
+// a later look may tell more.
+std::optional<std::string> try_read_proc(const std::string& path);
 
 // Of /proc/PID/stat (proc_pid_stat(5)).
 struct ProcStat {

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "supervisor/io/pidfd.hpp"
@@ -33,12 +34,14 @@ ExitStatus to_status(const siginfo_t& info) {
     return {ExitStatus::Kind::Signal, info.si_status};
 }
 
-// The children of the first thread, which orphans are given to (find_new_reaper in the kernel).
-std::vector<pid_t> children() {
-    const std::string text = read_proc(fmt::format("/proc/self/task/{}/children", ::getpid()));
+// The children of the first thread, which orphans are given to (find_new_reaper in the kernel). Nothing: no
+// descriptors left, for now.
+std::optional<std::vector<pid_t>> children() {
+    const auto text = try_read_proc(fmt::format("/proc/self/task/{}/children", ::getpid()));
+    if (!text) return std::nullopt;
     std::vector<pid_t> pids;
-    const char* at = text.data();
-    const char* const end = at + text.size();
+    const char* at = text->data();
+    const char* const end = at + text->size();
     for (pid_t pid = 0; at < end; ++at) {
         const auto [next, error] = std::from_chars(at, end, pid);
         if (error != std::errc{}) break;
@@ -255,14 +258,17 @@ void ProcessTable::ask_for_sweep() {
 
 void ProcessTable::sweep() {
     sweep_asked_ = false;
-    for (const pid_t pid : children()) {
-        if (entries_.find(pid) == entries_.end()) meet_orphan(pid);
+    const auto pids = children();
+    bool all_met = pids.has_value();
+    for (const pid_t pid : pids.value_or(std::vector<pid_t>{})) {
+        if (entries_.find(pid) == entries_.end()) all_met = meet_orphan(pid) && all_met;
     }
     std::erase_if(leaving_, [](const auto& group) { return group->remove(); });
     // The end of a foreign process makes no SIGCHLD.
     looks_at_leaving_ = leaving_.empty() ? 0 : looks_at_leaving_ + 1;
     const bool again = !leaving_.empty() && looks_at_leaving_ <= most_looks_at_leaving;
-    if (strays_.kill() || again) ask_for_sweep();
+    // Nobody's end need follow that would have it look again.
+    if (strays_.kill() || again || !all_met) ask_for_sweep();
 }
 
 bool ProcessTable::has_ended_orphans() const {
@@ -286,20 +292,24 @@ void ProcessTable::end_orphans(Duration patience) {
     }
 }
 
-void ProcessTable::meet_orphan(pid_t pid) {
+bool ProcessTable::meet_orphan(pid_t pid) {
     siginfo_t info{};
     const int waited = ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | __WALL);
     if (waited != 0 || info.si_pid == pid) {  // reaped, or another thread's to reap
         orphans_.erase(pid);
-        return;
+        return true;
     }
     auto known = orphans_.find(pid);
     if (known == orphans_.end()) {
-        const auto tag = read_run_tag(scope_, read_proc(fmt::format("/proc/{}/environ", pid)));
+        // What could not be read is not taken for nobody's: that would be remembered until it ends.
+        const auto environment = try_read_proc(fmt::format("/proc/{}/environ", pid));
+        if (!environment) return false;
+        const auto tag = read_run_tag(scope_, *environment);
         known = orphans_.emplace(pid, tag ? tag->run : 0).first;
     }
     // Its end sends SIGCHLD, and asks for the sweep that reaps it and finds what it leaves.
     if (known->second != 0 && by_run_.find(known->second) == by_run_.end()) ::kill(pid, SIGKILL);
+    return true;
 }
 
 }  // namespace pmctl

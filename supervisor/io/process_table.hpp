@@ -97,7 +97,7 @@ class ProcessTable {
     void on_foreign_end(pid_t pid, const Entry& entry);
     void ask_for_sweep();
     void sweep();
-    void meet_orphan(pid_t pid);
+    bool meet_orphan(pid_t pid);  // false: there was no descriptor to look at it with
     bool has_ended_orphans() const;
 
     Loop& loop_;

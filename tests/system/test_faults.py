@@ -68,6 +68,15 @@ command = ["/bin/sh", "-c", "n=0; while read -r line < GATE; do n=$((n+1)); echo
 restart.policy = "never"
 """
 
+# What it starts is in a session of its own, which no signal to its group reaches.
+ORPHANS = """[defaults]
+restart.backoff_initial = "20ms"
+[instances.parent]
+port = "none"
+health.kind = "none"
+command = ["/bin/sh", "-c", "setsid /bin/sleep 4321 & exec /bin/sleep 1000"]
+"""
+
 
 class Faults(SystemTest):
     def begin(self):
@@ -170,6 +179,41 @@ class Faults(SystemTest):
         world.process.wait()
         world.start(env=calls.environment())
         self.assertEqual(world.row("probed")["wanted"], "stopped")
+
+    def orphans(self, world):
+        """Processes of this world that began a session of their own within the run of 'parent'."""
+        found = []
+        for pid in world.own_processes():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as command:
+                if command.read() == b"/bin/sleep\x004321\0":
+                    found.append(pid)
+        return found
+
+    def test_what_a_run_leaves_is_ended_though_it_could_not_be_looked_at(self):
+        world = self.world(supervisor='log_level = "warn"')
+        world.configure(ORPHANS)
+        calls = FailingCalls(world.path("calls"))
+        self.addCleanup(calls.close)
+        world.start(env=calls.environment())
+        world.until(lambda: len(self.orphans(world)) == 1, "the orphan")
+        for what in ("/proc/{orphan}/environ", "/proc/self/task/"):
+            with self.subTest(what):
+                [orphan] = self.orphans(world)
+                ended = os.pidfd_open(orphan)
+                self.addCleanup(os.close, ended)
+                calls.fail("open", "EMFILE", 1, what.format(orphan=orphan))
+                pid = world.row("parent")["pid"]
+                os.kill(pid, signal.SIGKILL)
+                world.until(lambda before=pid: (world.row("parent")["pid"] or before) != before, "another run")
+                until = deadline()
+                while calls.failures("open") == 0:
+                    self.assertGreater(left(until), 0, "nobody looked")
+                    world.row("parent")
+                # Nobody else's end is what has it look again.
+                calls.work("open")
+                ready, _, _ = select.select([ended], [], [], CAP)
+                self.assertTrue(ready, f"{what}: pid {orphan} outlives its run")
+                world.until(lambda: len(self.orphans(world)) == 1, "one orphan, of the run that is")
 
     def known(self, world):
         keys = ("name", "state", "pid", "port", "restarts", "wanted")
