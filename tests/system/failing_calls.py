@@ -9,7 +9,10 @@ import subprocess
 from harness import BUILD, PMCTLD
 
 LIBRARY = os.path.join(BUILD, "tests", "tools", "libfailing_calls.so")
-CALLS = ("open", "write", "mkfifo", "epoll_ctl", "epoll_wait", "bind", "accept", "sync", "clone", "pipe", "timer", "tee")
+CALLS = (
+    *("open", "write", "mkfifo", "epoll_ctl", "epoll_wait", "bind", "accept", "sync", "clone", "pipe", "timer", "tee"),
+    *("splice", "socket", "pidfd"),
+)
 SLOT = struct.Struct("=iiQQ")  # error, every, calls, failures
 OFFSET = struct.Struct("=q")
 PREFIX_SIZE = 256

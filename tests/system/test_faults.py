@@ -36,6 +36,10 @@ FAULTS = [
     ("accept", "ECONNABORTED", 2, ""),
     ("pipe", "EMFILE", 1, ""),
     ("tee", "ENOMEM", 2, ""),
+    ("splice", "ENOMEM", 2, ""),
+    ("socket", "EMFILE", 1, ""),
+    ("socket", "ENOBUFS", 2, ""),
+    ("open", "EMFILE", 1, "/proc"),
 ]
 
 # Wake-ups of the loop in the third of a second that a passive command takes: a loop that spins has 10^5.
@@ -153,7 +157,7 @@ class Faults(SystemTest):
             what = f"{call}: {error}, each {every}. {folder}"
             with self.subTest(what):
                 row = world.row("web")
-                calls.fail(call, error, every, world.path(folder) if folder else "")
+                calls.fail(call, error, every, os.path.join(world.folder, folder) if folder else "")
                 question = self.act(world, gate, row)
                 # It is there, and says how things are, all the time.
                 self.assertIn(world.ctl("status", status=None).status, (0, 3), what)
@@ -214,6 +218,30 @@ class Faults(SystemTest):
                 ready, _, _ = select.select([ended], [], [], CAP)
                 self.assertTrue(ready, f"{what}: pid {orphan} outlives its run")
                 world.until(lambda: len(self.orphans(world)) == 1, "one orphan, of the run that is")
+
+    def test_the_next_supervisor_starts_nothing_beside_what_it_cannot_look_at(self):
+        world, calls, _ = self.begin()
+        pids = {row["name"]: row["pid"] for row in world.rows()}
+        for name, pid in pids.items():
+            with open(f"/proc/{pid}/environ", "rb") as env:
+                text = env.read()
+            for word in (b"LD_PRELOAD", b"PMCTL_TEST_CALLS"):
+                self.assertNotIn(word, text, f"{name}: the faults are the supervisor's alone")
+        for error in ("EMFILE", "ENOMEM", None):
+            world.process.send_signal(signal.SIGKILL)
+            world.process.wait()
+            if error:
+                calls.fail("pidfd", error)
+            world.start(env=calls.environment())
+            if error:
+                self.assertGreater(calls.work("pidfd"), 0)
+                self.assertEqual([row["pid"] for row in world.rows() if row["pid"]], [])
+            self.assertEqual(self.processes(world), ["kept", "web"])
+            for pid in pids.values():
+                os.kill(pid, 0)
+        # The one after it goes on with all of them.
+        world.ctl("wait", "--for", "healthy")
+        self.assertEqual({row["name"]: row["pid"] for row in world.rows()}, pids)
 
     def known(self, world):
         keys = ("name", "state", "pid", "port", "restarts", "wanted")

@@ -1,6 +1,8 @@
 // Preloaded into pmctld (ld.so(8), LD_PRELOAD): system calls that fail when a test says so, and a clock that
-// it sets. PMCTL_TEST_CALLS names the file that both map: see Table. Children get no such variable, so
-// nothing fails there; nng's threads are spared where what fails would be nng's to answer.
+// it sets. PMCTL_TEST_CALLS names the file that both map: see Table. Children inherit pmctld's environment,
+// so both variables are taken out of it before main: nothing fails or is counted there. nng's threads are
+// spared where what fails would be nng's to answer.
+#include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -9,6 +11,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -37,6 +40,9 @@ enum Call : std::size_t {
     Pipe,
     Timer,
     Tee,
+    Splice,
+    Socket,
+    Pidfd,
     CallCount
 };
 
@@ -63,15 +69,20 @@ Table* map_table() {
     return memory == MAP_FAILED ? nullptr : static_cast<Table*>(memory);
 }
 
-Table* table = nullptr;
-__attribute__((constructor)) void begin() {
-    table = map_table();
-}
-
 template <class Function>
 Function* next(const char* name) {
     return reinterpret_cast<Function*>(::dlsym(RTLD_NEXT, name));
 }
+
+Table* table = nullptr;
+decltype(::syscall)* real_syscall = nullptr;
+__attribute__((constructor)) void begin() {
+    real_syscall = next<decltype(::syscall)>("syscall");
+    table = map_table();
+    ::unsetenv("PMCTL_TEST_CALLS");
+    ::unsetenv("LD_PRELOAD");
+}
+
 #define NEXT(name) static auto* const real = next<decltype(::name)>(#name)
 
 bool is_of_nng() {
@@ -145,6 +156,18 @@ int openat(int folder, const char* path, int flags, ...) {
     va_end(rest);
     return fails(Open, path) ? -1 : real(folder, path, flags, mode);
 }
+int openat64(int folder, const char* path, int flags, ...) {
+    NEXT(openat64);
+    va_list rest;
+    va_start(rest, flags);
+    const mode_t mode = mode_of(flags, rest);
+    va_end(rest);
+    return fails(Open, path) ? -1 : real(folder, path, flags, mode);
+}
+DIR* opendir(const char* path) {
+    NEXT(opendir);
+    return fails(Open, path) ? nullptr : real(path);
+}
 ssize_t write(int fd, const void* data, size_t size) {
     NEXT(write);
     return fails(Write, fd) ? -1 : real(fd, data, size);
@@ -203,6 +226,26 @@ int timerfd_create(int clock, int flags) noexcept {
 ssize_t tee(int from, int to, size_t size, unsigned flags) {
     NEXT(tee);
     return fails(Tee) ? -1 : real(from, to, size, flags);
+}
+ssize_t splice(int from, off64_t* from_at, int to, off64_t* to_at, size_t size, unsigned flags) {
+    NEXT(splice);
+    return fails(Splice) ? -1 : real(from, from_at, to, to_at, size, flags);
+}
+int socket(int domain, int type, int protocol) noexcept {
+    NEXT(socket);
+    return fails(Socket) ? -1 : real(domain, type, protocol);
+}
+// Also called between clone(2) and execve(2), on a small stack and in the parent's memory: it is found
+// before.
+long syscall(long number, ...) noexcept {
+    va_list rest;
+    va_start(rest, number);
+    long each[6];
+    for (long& argument : each) argument = va_arg(rest, long);
+    va_end(rest);
+    if (real_syscall == nullptr) real_syscall = next<decltype(::syscall)>("syscall");
+    if (number == SYS_pidfd_open && fails(Pidfd)) return -1;
+    return real_syscall(number, each[0], each[1], each[2], each[3], each[4], each[5]);
 }
 int clock_gettime(clockid_t clock, timespec* now) noexcept {
     NEXT(clock_gettime);
