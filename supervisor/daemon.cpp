@@ -28,7 +28,8 @@ Daemon::Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifie
       commands_(supervisor, effects, PMCTL_VERSION, ::getpid(), Loop::now().wall),
       notifier_(std::move(notifier)),
       origin_(std::move(origin)),
-      watchdog_(loop, [this] { feed_watchdog(); }) {}
+      watchdog_(loop, [this] { feed_watchdog(); }),
+      http_due_(std::in_place, loop, [this] { open_http_now(); }) {}
 
 Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
     auto control = Control::listen(
@@ -87,7 +88,6 @@ void Daemon::changed() {
 void Daemon::open_http(const HttpSettings& settings, Descriptor listening) {
     http_settings_ = settings;
     http_listening_ = std::move(listening);
-    http_due_.emplace(loop_, [this] { open_http_now(); });
     if (!supervisor_.is_taking_over()) return open_http_now();
     http_due_->set(Loop::now().steady + http_patience);
 }

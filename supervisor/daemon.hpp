@@ -60,7 +60,8 @@ class Daemon {
     std::optional<Control> control_;
     HttpSettings http_settings_;
     Descriptor http_listening_;
-    std::optional<Timer> http_due_;  // until then it is not opened
+    // Until then it is not opened. Made before anything is started: for want of a descriptor nothing is left.
+    std::optional<Timer> http_due_;
     bool http_fault_told_ = false;
     std::optional<HttpApi> http_;
     std::unique_ptr<Upgrade> upgrade_;
