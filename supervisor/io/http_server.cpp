@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <set>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 
@@ -304,7 +305,15 @@ Result<HttpServer> HttpServer::listen(Loop& loop, const std::string& address, co
                                       Hooks hooks, Descriptor listening) {
     auto socket = listening ? resume_http_socket(address, std::move(listening)) : open_http_socket(address);
     if (!socket) return tl::unexpected(socket.error());
-    auto inner = std::make_unique<Inner>(loop, std::move(*socket), limits, std::move(hooks));
+    // Closed if there is no descriptor for the timer: else the next try finds the address held by us.
+    Descriptor kept(socket->fd);
+    std::unique_ptr<Inner> inner;
+    try {
+        inner = std::make_unique<Inner>(loop, std::move(*socket), limits, std::move(hooks));
+    } catch (const std::system_error& error) {
+        return fail("[http] cannot listen on '" + address + "': " + error.what());
+    }
+    kept.release();
     if (auto opened = inner->open(); !opened) return tl::unexpected(opened.error());
     return HttpServer(std::move(inner));
 }
