@@ -72,6 +72,12 @@ command = ["/bin/sh", "-c", "n=0; while read -r line < GATE; do n=$((n+1)); echo
 restart.policy = "never"
 """
 
+CRASHING = """[instances.crashes]
+port = "none"
+health.kind = "none"
+command = ["/bin/false"]
+"""
+
 # What it starts is in a session of its own, which no signal to its group reaches.
 ORPHANS = """[defaults]
 restart.backoff_initial = "20ms"
@@ -82,16 +88,19 @@ command = ["/bin/sh", "-c", "setsid /bin/sleep 4321 & exec /bin/sleep 1000"]
 """
 
 
+HEALTHY = ("web", "kept", "probed", "spare", "talks")
+
+
 class Faults(SystemTest):
-    def begin(self):
+    def begin(self, more=""):
         world = self.world(supervisor='log_level = "warn"')
         world.http = f"unix:{world.path('api.sock')}"
         os.mkfifo(world.path("gate"))
-        world.configure(CONFIG.replace("DEMO", DEMO_APP).replace("GATE", world.path("gate")))
+        world.configure(CONFIG.replace("DEMO", DEMO_APP).replace("GATE", world.path("gate")) + more)
         calls = FailingCalls(world.path("calls"))
         self.addCleanup(calls.close)
         world.start(env=calls.environment())
-        world.ctl("wait", "--for", "healthy")
+        world.ctl("wait", "--for", "healthy", *HEALTHY)
         # Somebody always has the gate open, so that its reader never sees its end.
         gate = os.open(world.path("gate"), os.O_RDWR)
         self.addCleanup(os.close, gate)
@@ -146,11 +155,11 @@ class Faults(SystemTest):
         self.assertLess(calls.calls("epoll_wait") - before, MOST_WAKES, f"{what}: the loop spins")
 
     def heal(self, world, what):
-        outcome = world.ctl("wait", "--for", "healthy", "web", "kept", "probed", "spare", "talks", status=None)
+        outcome = world.ctl("wait", "--for", "healthy", *HEALTHY, status=None)
         self.assertEqual(outcome.status, 0, f"{what}: {outcome}\n{world.log_tail()}")
 
     def test_each_call_that_fails(self):
-        world, calls, gate = self.begin()
+        world, calls, gate = self.begin(CRASHING)
         supervisor = world.process.pid
         talker = world.row("talks")["pid"]
         for call, error, every, folder in FAULTS:
@@ -169,6 +178,9 @@ class Faults(SystemTest):
                 if call != "epoll_ctl":
                     self.assertIn(b"200 OK", question.recv(4096))
                 world.ctl("scale", "spare=1")
+                # What crashes is still started again each time.
+                crashes = world.row("crashes")["restarts"]
+                world.until(lambda before=crashes: world.row("crashes")["restarts"] > before, f"{what}: another crash")
                 self.assertEqual(world.row("talks")["pid"], talker)
                 self.assertEqual(self.processes(world), ["kept", "web"])
                 self.assertGreater(failures, 0, f"{what}: it was never called")
@@ -242,6 +254,42 @@ class Faults(SystemTest):
         # The one after it goes on with all of them.
         world.ctl("wait", "--for", "healthy")
         self.assertEqual({row["name"]: row["pid"] for row in world.rows()}, pids)
+
+    def answer(self, world, what):
+        """What the HTTP interface says, once it is open."""
+        until = deadline()
+        while True:
+            try:
+                return self.question(world).recv(4096)
+            except (ConnectionRefusedError, FileNotFoundError):
+                self.assertGreater(left(until), 0, f"{what}: it is not opened any more\n{world.log_tail()}")
+                world.row("parent")
+
+    def test_a_start_without_timers_ends_with_the_reason_or_heals(self):
+        world = self.world(ORPHANS)
+        world.http = f"unix:{world.path('api.sock')}"
+        world.configure(ORPHANS)
+        calls = FailingCalls(world.path("calls"))
+        self.addCleanup(calls.close)
+        refused = 0
+        for nth in range(1, 100):  # each of those that a start takes fails once
+            calls.fail("timer", "EMFILE", calls.calls("timer") + nth)
+            try:
+                world.start(env=calls.environment())
+            except AssertionError:
+                refused += 1
+                self.assertEqual(world.process.returncode, 1, world.log_tail())
+                self.assertIn("Too many open files", world.log().strip().split("\n")[-1])
+                self.assertEqual(world.own_processes(), [], f"timer {nth}")
+                continue
+            failures = calls.work("timer")
+            world.ctl("wait", "--for", "healthy")
+            self.assertIn(b"200 OK", self.answer(world, f"timer {nth}"))
+            self.assertEqual(world.stop(), 0, world.log_tail())
+            if failures == 0:
+                break
+        self.assertEqual(failures, 0)
+        self.assertGreater(refused, 0)
 
     def known(self, world):
         keys = ("name", "state", "pid", "port", "restarts", "wanted")
