@@ -20,6 +20,7 @@ std::string_view view(boost::beast::string_view text) {
 struct HttpRequests::Parser {
     std::optional<http::request_parser<http::empty_body>> parser;
     bool taken = false;  // the caller has had it
+    bool begun = false;  // some of it was read
 };
 
 HttpRequests::HttpRequests() : parser_(std::make_unique<Parser>()) {}
@@ -30,8 +31,15 @@ std::optional<HttpRequests::Taken> HttpRequests::take(std::string& bytes) {
     if (!parser || std::exchange(parser_->taken, false)) {
         parser.emplace();
         parser->header_limit(HttpServer::max_header_bytes);
-        // RFC 9112, section 2.2: an empty line before the request line is to be ignored.
-        while (bytes.starts_with("\r\n")) bytes.erase(0, 2);
+        parser_->begun = false;
+    }
+    if (!parser_->begun) {
+        // RFC 9112, section 2.2: an empty line before the request line is to be ignored. It may come in two
+        // pieces, and after the parser was made ready.
+        std::size_t empty = 0;
+        while (bytes.compare(empty, 2, "\r\n") == 0) empty += 2;
+        bytes.erase(0, empty);
+        if (bytes.empty() || bytes == "\r") return std::nullopt;
     }
     boost::beast::error_code error;
     std::size_t used = 0;
@@ -42,6 +50,7 @@ std::optional<HttpRequests::Taken> HttpRequests::take(std::string& bytes) {
         if (count == 0) break;
     }
     bytes.erase(0, used);
+    parser_->begun = parser_->begun || used > 0;
     const bool more = error == http::error::need_more || (!error && !parser->is_header_done());
     if (more && bytes.size() <= HttpServer::max_header_bytes) return std::nullopt;
     parser_->taken = true;

@@ -1,9 +1,11 @@
 // libFuzzer: requests to the HTTP API, answers to health checks, and URLs. In pieces they mean what they mean
 // whole.
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "supervisor/io/admin_url.hpp"
 #include "supervisor/io/http_answer.hpp"
@@ -16,20 +18,46 @@ using pmctl::test::must;
 
 namespace {
 
-void ask(std::string_view text) {
+// What a connection was understood to ask, up to its end.
+struct Asked {
+    std::vector<std::string> requests;
+    int refuse = 0;
+
+    bool operator==(const Asked&) const = default;
+};
+
+std::string in_one(const pmctl::HttpRequest& request) {
+    std::string text = request.head ? "HEAD" : "GET";
+    for (const auto& part : {request.path, request.query, request.host, request.forwarded_host,
+                             request.user_agent, request.if_none_match, request.last_event_id})
+        text.append(1, '\0').append(part);
+    return text;
+}
+
+Asked ask(std::string_view text, std::size_t piece) {
     pmctl::HttpRequests requests;
-    std::string bytes(text);
-    for (int i = 0; i < 100; ++i) {
-        const std::size_t before = bytes.size();
-        const auto taken = requests.take(bytes);
-        must(bytes.size() <= before);
-        if (!taken || taken->refuse != 0) return;
-        must(!taken->request.path.empty());
-        pmctl::percent_decoded(taken->request.path);
-        pmctl::query_value(taken->request.query, "wait");
-        pmctl::matches_etag(taken->request.if_none_match, "\"1\"");
-        if (!taken->keep_alive) return;
+    Asked asked;
+    std::string bytes;
+    while (!text.empty()) {
+        bytes += text.substr(0, piece);
+        text.remove_prefix(std::min(piece, text.size()));
+        // As a connection does: until there is no whole request left.
+        while (true) {
+            const std::size_t before = bytes.size();
+            const auto taken = requests.take(bytes);
+            must(bytes.size() <= before);
+            if (!taken) break;
+            asked.refuse = taken->refuse;
+            if (taken->refuse != 0) return asked;
+            must(!taken->request.path.empty());
+            pmctl::percent_decoded(taken->request.path);
+            pmctl::query_value(taken->request.query, "wait");
+            pmctl::matches_etag(taken->request.if_none_match, "\"1\"");
+            asked.requests.push_back(in_one(taken->request));
+            if (!taken->keep_alive) return asked;
+        }
     }
+    return asked;
 }
 
 std::optional<pmctl::HttpVerdict> judged(std::string_view text, std::size_t piece) {
@@ -45,7 +73,12 @@ std::optional<pmctl::HttpVerdict> judged(std::string_view text, std::size_t piec
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view text(reinterpret_cast<const char*>(data), size);
-    ask(text);
+    // With an end to the last header: before it, what is wrong may be seen later in pieces. Over the limit of
+    // a header either may see first what else is wrong.
+    const std::string ended = std::string(text) + "\r\n\r\n";
+    const Asked at_once = ask(ended, ended.size());
+    const Asked by_and_by = ask(ended, 1 + size % 7);
+    must(ended.size() > pmctl::HttpServer::max_header_bytes || at_once == by_and_by);
 
     const auto whole = judged(text, size + 1);
     const auto pieces = judged(text, 1 + size % 7);
