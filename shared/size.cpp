@@ -23,6 +23,23 @@ constexpr std::array units = {
     Unit{"KB", 1'000},
     Unit{"B", 1},
 };
+// Read too, as in systemd.resource-control(5), docker and the JVM's options: powers of 1024. Not written, since
+// elsewhere an M is a million.
+constexpr std::array letters = {
+    Unit{"K", std::uint64_t{1} << 10}, Unit{"M", std::uint64_t{1} << 20}, Unit{"G", std::uint64_t{1} << 30},
+    Unit{"T", std::uint64_t{1} << 40}, Unit{"k", std::uint64_t{1} << 10}, Unit{"m", std::uint64_t{1} << 20},
+    Unit{"g", std::uint64_t{1} << 30}, Unit{"t", std::uint64_t{1} << 40},
+};
+
+const Unit* find_unit(std::string_view name) {
+    for (const Unit& unit : units) {
+        if (name == unit.name) return &unit;
+    }
+    for (const Unit& unit : letters) {
+        if (name == unit.name) return &unit;
+    }
+    return nullptr;
+}
 
 bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -56,21 +73,19 @@ Result<std::uint64_t> parse_size(std::string_view text) {
     }
     const std::string_view name = text.substr(at);
     if (name.empty() && fraction.empty()) return whole;
-    for (const Unit& unit : units) {
-        if (name != unit.name) continue;
-        if (whole > max / unit.bytes) return bad_size(text, "it is too large");
-        // Exact for up to 6 digits of any unit; what is below one byte is cut off.
-        std::uint64_t tail = 0;
-        std::uint64_t power = 1;
-        for (const char digit : fraction.substr(0, 6)) {
-            tail = tail * 10 + static_cast<std::uint64_t>(digit - '0');
-            power *= 10;
-        }
-        tail = unit.bytes / power * tail + unit.bytes % power * tail / power;
-        if (whole * unit.bytes > max - tail) return bad_size(text, "it is too large");
-        return whole * unit.bytes + tail;
+    const Unit* unit = find_unit(name);
+    if (unit == nullptr) return bad_size(text, name.empty() ? "a part of a byte" : "unknown unit");
+    if (whole > max / unit->bytes) return bad_size(text, "it is too large");
+    // Exact for up to 6 digits of any unit; what is below one byte is cut off.
+    std::uint64_t tail = 0;
+    std::uint64_t power = 1;
+    for (const char digit : fraction.substr(0, 6)) {
+        tail = tail * 10 + static_cast<std::uint64_t>(digit - '0');
+        power *= 10;
     }
-    return bad_size(text, name.empty() ? "a part of a byte" : "unknown unit");
+    tail = unit->bytes / power * tail + unit->bytes % power * tail / power;
+    if (whole * unit->bytes > max - tail) return bad_size(text, "it is too large");
+    return whole * unit->bytes + tail;
 }
 
 std::string format_size(std::uint64_t bytes) {

@@ -90,8 +90,9 @@ void RunCgroup::kill() const {
     write_at(fd_, "cgroup.kill", "1");
 }
 
-std::uint64_t RunCgroup::out_of_memory_kills() const {
-    return keyed_value(read_text(folder_ + "/memory.events"), "oom_kill");
+std::string RunCgroup::end_note() const {
+    const bool killed = keyed_value(read_text(folder_ + "/memory.events"), "oom_kill") > 0;
+    return killed ? "out of memory: limits.memory was reached" : "";
 }
 
 bool RunCgroup::remove() {

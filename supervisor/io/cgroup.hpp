@@ -28,8 +28,9 @@ class RunCgroup {
     const std::string& folder() const { return folder_; }
     // SIGKILL to every process in it (cgroup.kill, Linux 5.14), however it was started.
     void kill() const;
-    // How often the kernel killed here because memory.max was reached (memory.events: oom_kill).
-    std::uint64_t out_of_memory_kills() const;
+    // Why its processes may have ended: that the kernel killed here because memory.max was reached
+    // (memory.events: oom_kill), or "".
+    std::string end_note() const;
     // False while a process lives in it (EBUSY): to be asked again when one has ended.
     bool remove();
 

@@ -243,9 +243,9 @@ std::string ProcessTable::cgroup_of(RunNumber run) const {
     return group == cgroups_.end() ? "" : group->second->folder();
 }
 
-bool ProcessTable::ran_out_of_memory(RunNumber run) const {
+std::string ProcessTable::end_note(RunNumber run) const {
     const auto group = cgroups_.find(run);
-    return group != cgroups_.end() && group->second->out_of_memory_kills() > 0;
+    return group == cgroups_.end() ? "" : group->second->end_note();
 }
 
 void ProcessTable::ask_for_sweep() {

@@ -75,8 +75,8 @@ class ProcessTable {
     bool is_live(RunNumber run) const { return by_run_.contains(run); }
     // The folder of its cgroup; "": none.
     std::string cgroup_of(RunNumber run) const;
-    // Did the kernel kill in this run's cgroup for want of memory? To be asked before clean_up.
-    bool ran_out_of_memory(RunNumber run) const;
+    // RunCgroup::end_note of its group, or "". To be asked before clean_up.
+    std::string end_note(RunNumber run) const;
     std::size_t live() const { return by_run_.size(); }
 
   private:

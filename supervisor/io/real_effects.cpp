@@ -179,10 +179,8 @@ void RealEffects::ended(RunNumber run, const ExitStatus& status) {
         logs_->drain(ended->second.log_name);
         live_.erase(ended);
     }
-    const std::string note =
-        processes_->ran_out_of_memory(run) ? "out of memory: limits.memory was reached" : "";
     if (ended_.empty()) loop_.later([this] { supervisor_->exited(std::exchange(ended_, {}), Loop::now()); });
-    ended_.push_back({run, status, note});
+    ended_.push_back({run, status, processes_->end_note(run)});
 }
 
 void RealEffects::signal(RunNumber run, int signal_number) {

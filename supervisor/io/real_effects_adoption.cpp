@@ -38,14 +38,15 @@ Result<RealEffects::Inherited> RealEffects::find_runs(const std::vector<RunRecor
         if (each.run != 0) processes_->end_strays(each.run);
     }
     for (Finding& each : found->runs) {
-        inherited.runs.push_back(each.run);
         const RunRecord& record = each.run.record;
         inherited.next_run = std::max(inherited.next_run, record.run + 1);
-        if (each.run.state == FoundRun::State::Alive) {
-            found_[record.run] = std::move(each);
-        } else if (each.run.state == FoundRun::State::Ended) {
-            processes_->end_cgroup(cgroup_of(record));
+        if (each.run.state == FoundRun::State::Ended) {
+            auto cgroup = cgroup_of(record);
+            if (cgroup && each.run.note.empty()) each.run.note = cgroup->end_note();
+            processes_->end_cgroup(std::move(cgroup));
         }
+        inherited.runs.push_back(each.run);
+        if (each.run.state == FoundRun::State::Alive) found_[record.run] = std::move(each);
     }
     return inherited;
 }

@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include <cstddef>
+#include <fstream>
 
 #include "supervisor/io/process_table.hpp"
 #include "tests/unit/event_wait.hpp"
@@ -60,6 +61,17 @@ TEST_CASE("Without delegation there is one sentence, and no group for limits tha
     const auto found = Cgroups::find();
     if (!found) CHECK(found.error().message.starts_with("no cgroup limits: "));
     CHECK_FALSE(Cgroups::at("/tmp"));
+}
+
+TEST_CASE("That the kernel killed for want of memory is read from the group") {
+    const TempFolder folder;
+    const auto group = RunCgroup::reopen(folder.path);
+    REQUIRE(group);
+    CHECK(group->end_note().empty());
+    std::ofstream(folder.path + "/memory.events") << "low 0\nmax 31\noom 1\noom_kill 0\n";
+    CHECK(group->end_note().empty());
+    std::ofstream(folder.path + "/memory.events") << "low 0\nmax 31\noom 1\noom_kill 2\n";
+    CHECK(group->end_note() == "out of memory: limits.memory was reached");
 }
 
 namespace {
