@@ -23,8 +23,8 @@ constexpr std::array units = {
     Unit{"KB", 1'000},
     Unit{"B", 1},
 };
-// Read too, as in systemd.resource-control(5), docker and the JVM's options: powers of 1024. Not written, since
-// elsewhere an M is a million.
+// Read too, as in systemd.resource-control(5), docker and the JVM's options: powers of 1024. Not written,
+// since elsewhere an M is a million.
 constexpr std::array letters = {
     Unit{"K", std::uint64_t{1} << 10}, Unit{"M", std::uint64_t{1} << 20}, Unit{"G", std::uint64_t{1} << 30},
     Unit{"T", std::uint64_t{1} << 40}, Unit{"k", std::uint64_t{1} << 10}, Unit{"m", std::uint64_t{1} << 20},

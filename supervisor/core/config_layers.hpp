@@ -8,6 +8,7 @@
 // field by field, the main file being the first: a drop-in changes what it names and keeps the rest.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

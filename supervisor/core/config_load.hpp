@@ -2,6 +2,7 @@
 // Finding and reading the files is io/config_files's.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

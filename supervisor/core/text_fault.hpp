@@ -1,6 +1,7 @@
 // What has to be right about a text before a TOML parser may see it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>

@@ -2,6 +2,7 @@
 // mean is core/config_load's.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "supervisor/core/config_load.hpp"

@@ -2,6 +2,7 @@
 // own; what it prints last is the reason. How often checks are made is the Supervisor's.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

@@ -2,6 +2,7 @@
 // http_server's.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 

@@ -2,6 +2,7 @@
 // What is in the files is read by log_reader.hpp.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>

@@ -2,6 +2,7 @@
 // to the Supervisor. No decision is made here.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>

@@ -3,6 +3,7 @@
 // ProcessTable's.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>

@@ -2,6 +2,7 @@
 // what goes wrong with such a service.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>

@@ -1,6 +1,7 @@
 // Instances in versions, and what serves their hosts: for the scenarios of rolling updates.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "tests/scenario/world.hpp"

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <spdlog/spdlog.h>
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <variant>

@@ -1,6 +1,7 @@
 // Configurations from texts alone, for the tests of every stage of the loader.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>

@@ -9,12 +9,26 @@ TEST_CASE("a size is bytes, or a number with a unit of 1024 or of 1000") {
         const char* text;
         std::uint64_t value;
     };
-    for (const Row& row :
-         {Row{"0", 0}, Row{"512", 512}, Row{"512B", 512}, Row{"10KiB", 10240}, Row{"10MiB", 10485760},
-          Row{"1.5GiB", 1610612736}, Row{"2TiB", 2199023255552}, Row{"10kB", 10000}, Row{"10KB", 10000},
-          Row{"10MB", 10000000}, Row{"1GB", 1000000000}, Row{"1TB", 1000000000000}, Row{"0.5KiB", 512},
-          Row{"0.1MiB", 104857}, Row{"18446744073709551615", UINT64_MAX}, Row{"1.25kB", 1250},
-          Row{"4K", 4096}, Row{"40M", 41943040}, Row{"512m", 536870912}, Row{"1.5G", 1610612736}}) {
+    for (const Row& row : {Row{"0", 0},
+                           Row{"512", 512},
+                           Row{"512B", 512},
+                           Row{"10KiB", 10240},
+                           Row{"10MiB", 10485760},
+                           Row{"1.5GiB", 1610612736},
+                           Row{"2TiB", 2199023255552},
+                           Row{"10kB", 10000},
+                           Row{"10KB", 10000},
+                           Row{"10MB", 10000000},
+                           Row{"1GB", 1000000000},
+                           Row{"1TB", 1000000000000},
+                           Row{"0.5KiB", 512},
+                           Row{"0.1MiB", 104857},
+                           Row{"18446744073709551615", UINT64_MAX},
+                           Row{"1.25kB", 1250},
+                           Row{"4K", 4096},
+                           Row{"40M", 41943040},
+                           Row{"512m", 536870912},
+                           Row{"1.5G", 1610612736}}) {
         CAPTURE(row.text);
         const auto value = parse_size(row.text);
         REQUIRE(value);
@@ -23,8 +37,8 @@ TEST_CASE("a size is bytes, or a number with a unit of 1024 or of 1000") {
 }
 
 TEST_CASE("what is no size is refused with what was found and what is allowed") {
-    for (const char* text : {"", "MiB", "M", "-1", "+1", "1 MiB", "10P", "10mib", "1.MiB", ".5MiB", "1.5", "1e3",
-                             "10MiBs", "18446744073709551616", "99999999TiB", "16777216TiB"}) {
+    for (const char* text : {"", "MiB", "M", "-1", "+1", "1 MiB", "10P", "10mib", "1.MiB", ".5MiB", "1.5",
+                             "1e3", "10MiBs", "18446744073709551616", "99999999TiB", "16777216TiB"}) {
         CAPTURE(text);
         const auto value = parse_size(text);
         REQUIRE_FALSE(value);
