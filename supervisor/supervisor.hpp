@@ -243,6 +243,9 @@ class Supervisor {
     std::vector<PlanEntry> converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                     Now now);
     std::map<std::string, Actual> actual() const;
+    std::vector<PlanEntry> plan_of(const Config& config,
+                                   const std::map<std::string, std::uint32_t>& scales) const;
+    bool has_admin_answer() const { return admin_ && admin_->in_force.fetched_at != WallTime{}; }
     void place(const PlanEntry& entry);
     void carry_out(const PlanEntry& entry, Now now);
     void want_at_first(Member& member, Now now);
@@ -271,7 +274,8 @@ class Supervisor {
     std::optional<AdminAccess> admin_access_;
     std::optional<AdminReach> admin_change_;     // a reload's, to be told at the end of the turn
     std::vector<AdminOmission> told_omissions_;  // sorted by id
-    bool admin_may_want_ = false;  // what was found and is not configured: its first answer decides
+    // Replicas that were found and are not configured: the admin service's first answer decides.
+    std::set<std::pair<std::string, std::uint32_t>> undecided_;
     std::vector<std::string> only_;
     std::vector<FoundRun> found_runs_;  // until the first configuration is applied
     std::map<std::pair<std::string, std::uint32_t>, RestRecord> rests_;  // the same

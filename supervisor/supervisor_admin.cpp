@@ -126,7 +126,7 @@ void Supervisor::admin_replied(std::uint64_t number, AdminResult result, Now now
         const AdminActions actions =
             step(*admin_, AdminReplied{number, std::move(result)}, now, effects_.random(), *files_.admin);
         carry_out(actions, now);
-        const bool decides = admin_may_want_ && admin_->in_force.fetched_at != WallTime{};
+        const bool decides = !undecided_.empty() && has_admin_answer();
         if (actions.apply || decides) {
             const std::string event = std::to_string(admin_->in_force.event);
             told = (admin_->in_force.event == 0 ? "admin service" : "admin event " + event) + ": " +

@@ -74,8 +74,8 @@ void Supervisor::adopt_runs(Now now) {
             is_configured(member->instance->id) && member->replica.number < member->instance->replicas();
         if (configured) continue;
         // What the admin service wants may not be known yet: what it may want goes on until then.
-        if (admin_ && admin_->in_force.fetched_at == WallTime{}) {
-            admin_may_want_ = true;
+        if (admin_ && !has_admin_answer()) {
+            undecided_.emplace(member->instance->id, member->replica.number);
             handle(*member, StartOrder{}, now);
         } else {
             remove_replica(*member, "no longer configured", now);
@@ -85,8 +85,8 @@ void Supervisor::adopt_runs(Now now) {
 
 // What may have been the admin service's, and is not: once it has answered, or there is none any longer.
 void Supervisor::part_with_unwanted(Now now) {
-    if (!admin_may_want_ || (admin_ && admin_->in_force.fetched_at == WallTime{})) return;
-    admin_may_want_ = false;
+    if (undecided_.empty() || (admin_ && !has_admin_answer())) return;
+    undecided_.clear();
     std::vector<Member*> unwanted;
     for (const auto& [id, instance] : roster_.instances()) {
         for (const auto& member : instance.members) {

@@ -19,7 +19,19 @@ std::map<std::string, Actual> Supervisor::actual() const {
 }
 
 std::vector<PlanEntry> Supervisor::plan(const Config& config) const {
-    return reconcile(merged(config), actual(), {});
+    return plan_of(merged(config), {});
+}
+
+// What the admin service may want goes on until it has answered, whatever is reloaded before that.
+std::vector<PlanEntry> Supervisor::plan_of(const Config& config,
+                                           const std::map<std::string, std::uint32_t>& scales) const {
+    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
+    if (config.admin && !has_admin_answer()) {
+        std::erase_if(plan, [this](const PlanEntry& entry) {
+            return entry.action == PlanAction::Stop && undecided_.contains({entry.id, entry.number});
+        });
+    }
+    return plan;
 }
 
 std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
@@ -48,7 +60,7 @@ std::vector<PlanEntry> Supervisor::apply_files(Config config, Now now) {
 // Makes this configuration the wanted state, whoever changed it.
 std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                             Now now) {
-    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
+    std::vector<PlanEntry> plan = plan_of(config, scales);
     // First the whole structure, so that a gate finds what it asks for; then what follows from it.
     for (const SpecPtr& spec : config.instances) {
         Instance& instance = roster_.add_instance(spec);

@@ -131,6 +131,12 @@ TEST_CASE("What the admin service may want goes on until it has answered, and no
         world.apply(config_from(usual));
         world.run_for(10s);
         CHECK(world.effects.live.size() == 4);  // with the first replica of db
+        SUBCASE("and the files are read again meanwhile") {
+            world.apply(config_from(usual));
+            world.run_for(10s);
+            CHECK(world.effects.live.size() == 4);
+        }
+        SUBCASE("and nothing else happens") {}
         admin.up = true;
         world.run_for(2min);
         CHECK_FALSE(world.has("gone:2"));
