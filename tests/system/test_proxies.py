@@ -168,6 +168,7 @@ class Nginx(Proxies, SystemTest):
 
 class Caddy(Proxies, SystemTest):
     program = "caddy"
+    asks_again = True
 
     def begin(self, world):
         path = self.example(world, "Caddyfile")
