@@ -11,7 +11,7 @@ from harness import BUILD, PMCTLD
 LIBRARY = os.path.join(BUILD, "tests", "tools", "libfailing_calls.so")
 CALLS = (
     *("open", "write", "mkfifo", "epoll_ctl", "epoll_wait", "bind", "accept", "sync", "clone", "pipe", "timer", "tee"),
-    *("splice", "socket", "pidfd"),
+    *("splice", "socket", "pidfd", "rename", "memfd", "exec"),
 )
 SLOT = struct.Struct("=iiQQ")  # error, every, calls, failures
 OFFSET = struct.Struct("=q")

@@ -196,6 +196,49 @@ class Faults(SystemTest):
         world.start(env=calls.environment())
         self.assertEqual(world.row("probed")["wanted"], "stopped")
 
+    def test_a_log_that_cannot_be_rotated_waits_and_loses_nothing(self):
+        world, calls, gate = self.begin('[instances.talks.log]\nmax_size = "4KiB"\nmax_files = 100\n')
+        calls.fail("rename", "EIO", 1, world.path("state", "logs"))
+        count = 600  # some 26 KB
+        os.write(gate, b"x\n" * count)
+        until = deadline()
+        while calls.failures("rename") == 0:
+            self.assertGreater(left(until), 0, "it was never to be rotated")
+            world.row("talks")
+        self.assert_calm(world, calls, "rename")
+        self.assertTrue(any("rename" in text for text in world.event_texts()), world.event_texts())
+        folder = world.path("state", "logs", "talks")
+        for stream in os.scandir(folder):
+            files = [stream] if stream.is_file() else list(os.scandir(stream.path))
+            self.assertLessEqual(max(file.stat().st_size for file in files), 4096)
+        calls.work("rename")
+        with world.following("logs", "-f", "talks") as lines:
+            said = [(lines.next(deadline()) or "").split("| ")[-1] for _ in range(count)]
+        self.assertEqual(said, [f"line {n}" for n in range(1, count + 1)])
+
+    def test_an_upgrade_that_cannot_be_done_leaves_all_as_it_is(self):
+        world, calls, gate = self.begin()
+        before = self.known(world)
+        for call, error, words in (
+            ("memfd", "EMFILE", "Too many open files"),
+            ("exec", "ENOMEM", "Cannot allocate memory"),
+            ("clone", "EAGAIN", "Resource temporarily unavailable"),
+        ):
+            with self.subTest(call):
+                calls.fail(call, error)
+                outcome = world.ctl("upgrade", status=1)
+                self.assertIn(words, outcome.err)
+                self.assertGreater(calls.work(call), 0)
+                self.assertEqual(self.known(world), before)
+                self.assertIn(b"200 OK", self.question(world).recv(4096))
+                self.say(gate)
+                pid = world.row("spare")["pid"]
+                os.kill(pid, signal.SIGKILL)
+                world.until(lambda ended=pid: world.row("spare")["pid"] not in (None, ended), "another run")
+                before = self.known(world)
+        world.ctl("upgrade")
+        self.assertEqual([row["pid"] for row in self.known(world)], [row["pid"] for row in before])
+
     def orphans(self, world):
         """Processes of this world that began a session of their own within the run of 'parent'."""
         found = []

@@ -43,6 +43,9 @@ enum Call : std::size_t {
     Splice,
     Socket,
     Pidfd,
+    Rename,
+    Memfd,
+    Exec,
     CallCount
 };
 
@@ -234,6 +237,19 @@ ssize_t splice(int from, off64_t* from_at, int to, off64_t* to_at, size_t size, 
 int socket(int domain, int type, int protocol) noexcept {
     NEXT(socket);
     return fails(Socket) ? -1 : real(domain, type, protocol);
+}
+int rename(const char* from, const char* to) noexcept {
+    NEXT(rename);
+    return fails(Rename, from) ? -1 : real(from, to);
+}
+int memfd_create(const char* name, unsigned flags) noexcept {
+    NEXT(memfd_create);
+    return fails(Memfd) ? -1 : real(name, flags);
+}
+// pmctld's own; children are begun by the system call itself.
+int execv(const char* path, char* const* words) noexcept {
+    NEXT(execv);
+    return fails(Exec) ? -1 : real(path, words);
 }
 // Also called between clone(2) and execve(2), on a small stack and in the parent's memory: it is found
 // before.
