@@ -110,7 +110,7 @@ void add_options(CLI::App& app, Command command, Arguments& into, ArgumentTexts&
                 ->type_name("TIME");
             return;
         case Command::Scale:
-            app.add_option("ID=N", texts.scale, "Instance and its number of replicas")->required();
+            app.add_option("SCALE", texts.scale, "ID=N: an instance and its number of replicas")->required();
             add_waiting(app, into, texts);
             return;
         case Command::Signal:
