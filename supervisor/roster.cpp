@@ -39,6 +39,7 @@ Instance& Roster::add_instance(const SpecPtr& spec) {
 
 Member& Roster::add_member(Instance& instance, std::uint32_t number) {
     auto member = std::make_unique<Member>();
+    member->serial = ++last_serial_;
     member->instance = &instance;
     member->replica.spec = instance.spec;
     member->replica.number = number;
@@ -137,18 +138,18 @@ Result<std::vector<Member*>> Roster::resolve(const Targets& targets, bool empty_
 
 void Roster::schedule(Member& member, TimePoint when) {
     if (member.scheduled == when) return;
-    if (member.scheduled != TimePoint::max()) deadlines_.erase({member.scheduled, &member});
+    if (member.scheduled != TimePoint::max()) deadlines_.erase({member.scheduled, member.serial, &member});
     member.scheduled = when;
-    if (when != TimePoint::max()) deadlines_.emplace(when, &member);
+    if (when != TimePoint::max()) deadlines_.emplace(when, member.serial, &member);
 }
 
 TimePoint Roster::next_deadline() const {
-    return deadlines_.empty() ? TimePoint::max() : deadlines_.begin()->first;
+    return deadlines_.empty() ? TimePoint::max() : std::get<TimePoint>(*deadlines_.begin());
 }
 
 Member* Roster::take_due(TimePoint now) {
-    if (deadlines_.empty() || deadlines_.begin()->first > now) return nullptr;
-    Member* member = deadlines_.begin()->second;
+    if (deadlines_.empty() || std::get<TimePoint>(*deadlines_.begin()) > now) return nullptr;
+    Member* member = std::get<Member*>(*deadlines_.begin());
     deadlines_.erase(deadlines_.begin());
     member->scheduled = TimePoint::max();
     return member;

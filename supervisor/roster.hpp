@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -40,6 +41,7 @@ struct LeftRoute {
 // One replica and its places in the indexes of the Roster.
 struct Member {
     Replica replica;
+    std::uint64_t serial = 0;  // one that was made later has a greater one
     Instance* instance = nullptr;
     std::string name;       // as shown: "web", "web:1"
     std::string log_name;   // the same through every scaling: "web" for number 0, then "web:1"
@@ -56,6 +58,11 @@ struct Member {
     std::uint64_t change = 0;                // generation of its last change
     TimePoint scheduled = TimePoint::max();  // its place among the deadlines
     Tally tally;
+};
+
+// The same order each time, which addresses do not have.
+struct MadeBefore {
+    bool operator()(const Member* a, const Member* b) const { return a->serial < b->serial; }
 };
 
 Place& place_of(Slot slot, Member& member);
@@ -124,8 +131,10 @@ class Roster {
 
     Instances instances_;
     std::size_t members_ = 0;
+    std::uint64_t last_serial_ = 0;
     std::unordered_map<RunNumber, Member*> runs_;
-    std::set<std::pair<TimePoint, Member*>> deadlines_;
+    std::set<std::tuple<TimePoint, std::uint64_t, Member*>>
+        deadlines_;  // of the same moment: the older first
     std::uint64_t generation_ = 1;
     std::map<std::uint64_t, Member*> changes_;
     std::deque<std::pair<std::uint64_t, std::string>> gone_;

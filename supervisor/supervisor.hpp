@@ -265,8 +265,8 @@ class Supervisor {
     Journal journal_;
     RouteTable routes_;
     Totals totals_;
-    std::uint64_t routes_seen_ = 0;                   // the generation up to which routes_ knows of changes
-    std::set<std::pair<TimePoint, Instance*>> idle_;  // when to look whether it is still asked for
+    std::uint64_t routes_seen_ = 0;                     // the generation up to which routes_ knows of changes
+    std::set<std::pair<TimePoint, std::string>> idle_;  // ids: when to look whether it is still asked for
     std::map<std::pair<std::string, std::uint32_t>, Wanted> intentions_;
     std::map<std::string, std::uint32_t> inherited_scales_;
     std::shared_ptr<const AdminSnapshot> inherited_admin_;
@@ -289,7 +289,7 @@ class Supervisor {
     std::deque<Start> to_start_;
     std::deque<Instance*> to_update_;                // some of their replicas wait for their turn
     std::set<const Member*> trying_;                 // have a candidate, or are to get one
-    std::set<Member*> draining_;                     // have left routes that someone may still follow
+    std::set<Member*, MadeBefore> draining_;         // have left routes that someone may still follow
     std::deque<Member*> changed_;                    // in a way that their dependents may look at
     std::set<const Member*> together_;               // an order that is being given stops all of these
     std::map<std::uint64_t, Member*> without_port_;  // first come, first served

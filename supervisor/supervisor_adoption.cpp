@@ -65,7 +65,7 @@ Member& Supervisor::member_of(const FoundRun& found) {
 
 // Before anything is started or stopped.
 void Supervisor::adopt_runs(Now now) {
-    std::map<Member*, std::vector<const FoundRun*>> of;
+    std::map<Member*, std::vector<const FoundRun*>, MadeBefore> of;
     for (const FoundRun& each : found_runs_) of[&member_of(each)].push_back(&each);
     for (auto& [member, found] : of) {
         std::sort(found.begin(), found.end(), comes_before);

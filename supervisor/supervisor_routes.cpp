@@ -163,7 +163,7 @@ void Supervisor::start_on_demand(Instance& instance, Now now) {
 
 // It is looked at when it may have been idle for too long, had nobody asked after `when`; max(): never.
 void Supervisor::watch_idle(Instance& instance, TimePoint when) {
-    if (instance.idle_at != TimePoint::max()) idle_.erase({instance.idle_at, &instance});
+    if (instance.idle_at != TimePoint::max()) idle_.erase({instance.idle_at, instance.id});
     instance.idle_at = TimePoint::max();
     const Policy& policy = instance.spec->policy;
     const bool runs = std::any_of(instance.members.begin(), instance.members.end(),
@@ -172,15 +172,15 @@ void Supervisor::watch_idle(Instance& instance, TimePoint when) {
         return;
     instance.asked_at = std::max(instance.asked_at, when);
     instance.idle_at = instance.asked_at + policy.idle_timeout;
-    idle_.emplace(instance.idle_at, &instance);
+    idle_.emplace(instance.idle_at, instance.id);
 }
 
 void Supervisor::stop_idle(Now now) {
     while (!idle_.empty() && idle_.begin()->first <= now.steady) {
-        Instance& instance = *idle_.begin()->second;
+        Instance* instance = roster_.find(idle_.begin()->second);
         idle_.erase(idle_.begin());
-        instance.idle_at = TimePoint::max();
-        stop_if_idle(instance, now);
+        instance->idle_at = TimePoint::max();
+        stop_if_idle(*instance, now);
     }
 }
 
