@@ -85,6 +85,7 @@ Result<void> Attachment::join() {
     lines_ = std::move(*lines);
     const auto rows = lines_->orders.ask_for<StatusReply>(StatusRequest{log_request_.targets, 0, {}});
     if (!rows) return tl::unexpected(rows.error());
+    supervision_.joined(lines_->orders.peer_pid());
     std::vector<std::string> names = {"pmctld"};
     for (const StatusRow& row : rows->rows) names.push_back(row.name);
     output_.expect(names);
@@ -117,6 +118,7 @@ Result<void> Attachment::ask_first(const std::vector<StatusRow>& rows) {
         }
         log_request_.since = first;
     }
+    if (!supervision_.owns()) session_.say("a supervisor runs already: attached to it; Ctrl-C detaches");
     begun_ = true;
     return {};
 }

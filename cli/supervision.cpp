@@ -59,6 +59,10 @@ std::optional<pid_t> Supervision::who_answers() const {
     return client->peer_pid();
 }
 
+void Supervision::joined(pid_t pid) {
+    if (!owns() && pid != pid_) watch(pid);
+}
+
 bool Supervision::is_closed() const {
     return ::access(socket_.c_str(), F_OK) != 0;
 }

@@ -27,6 +27,8 @@ class Supervision {
     Supervision(Session& session, std::string socket, pid_t pid, std::optional<OwnPmctld> own);
 
     bool owns() const { return own_.has_value(); }
+    // Who answers now: where it is another one's, the next may have come before anybody looked.
+    void joined(pid_t pid);
     enum class Next { Attach, End };
     // Its connections are lost. Attach: a supervisor answers at the socket, the same one with another
     // program, or the next one: then story() says what happened, where it is worth a word. End: it ended as

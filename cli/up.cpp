@@ -80,7 +80,6 @@ Result<int> run_up(Session& session) {
     }
     if (args.detach) return wait_until_healthy(session, *client);
     session.flush();
-    if (runs) session.say("a supervisor runs already: attached to it; Ctrl-C detaches");
     return attach(session, *socket, args.targets, client->peer_pid(), std::move(own));
 }
 
