@@ -6,9 +6,10 @@ import signal
 import ssl
 import subprocess
 import tempfile
+import threading
 import http.client
 
-from harness import BUILD, CAP, LineStream, deadline
+from harness import BUILD, CAP
 
 DEMO_ADMIN = os.path.join(BUILD, "tests", "tools", "pmctl-demo-admin")
 SECRET = "the-secret-of-the-tests"
@@ -25,7 +26,8 @@ class DemoAdmin:
         self.folder = folder
         self.db = os.path.join(folder, "demo-admin.db")
         self.process = None
-        self.seen = []
+        self.seen, self.told = [], 0  # lines of its log, and how many of them `until` has passed
+        self.news = threading.Condition()
         self.tls = None
 
     def environment(self, **more):
@@ -40,28 +42,54 @@ class DemoAdmin:
             stderr=subprocess.STDOUT,
             env=self.environment(),
         )
-        self.lines = LineStream(self.process.stdout.fileno())
-        self.seen = []
+        self.seen, self.told = [], 0
+        self.reader = threading.Thread(target=self.read, args=(self.process.stdout,))
+        self.reader.start()
         self.port = int(self.until("listening on").rsplit(":", 1)[1])
         self.until("the store is")
         return self
 
+    def read(self, log):
+        """Its log as it comes, until it ends."""
+        for line in log:
+            with self.news:
+                self.seen.append(line.decode(errors="replace").rstrip("\n"))
+                self.news.notify_all()
+
     def until(self, text, cap=None):
         """The next line of its log with `text`."""
-        end = deadline(cap)
-        while (line := self.lines.next(end)) is not None:
-            self.seen.append(line)
-            if text in line:
-                return line
-        raise AssertionError(f"no line with '{text}', but {self.seen}")
+
+        def found():
+            while self.told < len(self.seen):
+                self.told += 1
+                if text in self.seen[self.told - 1]:
+                    return self.seen[self.told - 1]
+            return None
+
+        with self.news:
+            line = self.news.wait_for(found, CAP if cap is None else cap)
+        if line is None:
+            raise AssertionError(f"no line with '{text}', but {self.seen}")
+        return line
+
+    def count(self, text):
+        """How many lines have `text`."""
+        with self.news:
+            return sum(text in line for line in self.seen)
+
+    def until_count(self, text, count):
+        with self.news:
+            if not self.news.wait_for(lambda: sum(text in line for line in self.seen) >= count, CAP):
+                raise AssertionError(f"no {count} lines with '{text}', but {self.seen}")
 
     def stop(self, number=signal.SIGTERM):
         """Its exit status; what it said last is in `seen`."""
         self.process.send_signal(number)
-        end = deadline()
-        while (line := self.lines.next(end)) is not None:
-            self.seen.append(line)
+        return self.await_end()
+
+    def await_end(self):
         status = self.process.wait(CAP)
+        self.reader.join(CAP)
         self.process.stdout.close()
         self.process = None
         return status
@@ -69,8 +97,7 @@ class DemoAdmin:
     def close(self):
         if self.process is not None:
             self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
+            self.await_end()
         if self.own_folder is not None:
             self.own_folder.cleanup()
 

