@@ -30,8 +30,13 @@ class Peers(SystemTest):
         peer = socket.socket(socket.AF_UNIX)
         self.addCleanup(peer.close)
         peer.settimeout(CAP)
-        peer.connect(path)
-        return peer
+        until = deadline()
+        while True:
+            try:
+                peer.connect(path)
+                return peer
+            except FileNotFoundError:  # the listener is being opened anew
+                self.assertGreater(left(until), 0, f"'{path}' does not come back")
 
     def control(self, world):
         return self.connect(world.path("run", "pmctld.sock"))
