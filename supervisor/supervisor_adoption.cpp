@@ -116,7 +116,7 @@ void Supervisor::adopt_those(Member& member, const std::vector<const FoundRun*>&
             continue;
         }
         effects_.collect_logs(member.log_name);
-        effects_.store({.kind = StoreWrite::Kind::RunEnded, .run = each->record});
+        effects_.store({.kind = StoreWrite::Kind::RunEnded, .run = {.run = each->record.run}});
         const bool counts = each->record.role == RunRole::Current && !each->of_earlier_boot && !has_current;
         if (counts && is_configured(member.instance->id)) ended_runs_.emplace_back(&member, each);
         has_current = has_current || counts;
