@@ -1,9 +1,8 @@
 #include "shared/control_path.hpp"
 
-#include <toml++/toml.h>
-
 #include "shared/fnv.hpp"
 #include "shared/path.hpp"
+#include "shared/toml.hpp"
 
 namespace pmctl {
 namespace {

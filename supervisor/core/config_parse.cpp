@@ -1,11 +1,10 @@
 #include "supervisor/core/config_parse.hpp"
 
-#include <toml++/toml.h>
-
 #include <algorithm>
 
 #include "shared/nearest.hpp"
 #include "shared/path.hpp"
+#include "shared/toml.hpp"
 #include "supervisor/core/field_value.hpp"
 #include "supervisor/core/names.hpp"
 #include "supervisor/core/text_fault.hpp"
