@@ -109,7 +109,7 @@ command = ["{DEMO_APP}"]
         world = self.world_with(admin, '[apps."off"]\nautostart = false\ncommand = ["/bin/true"]\nport = "none"\n')
         admin.change("add", "x", "--app", "off", "--count", "1000")
         world.until(lambda: len(world.rows()) == 1000, "a thousand instances")
-        self.assertLess(admin.count("GET /api/applications"), 100)
+        self.assertLess(admin.count("GET /api/applications"), 20)
 
     # What is not allowed
 
