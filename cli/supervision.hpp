@@ -27,7 +27,7 @@ class Supervision {
     Supervision(Session& session, std::string socket, pid_t pid, std::optional<OwnPmctld> own);
 
     bool owns() const { return own_.has_value(); }
-    // Who answers now: where it is another one's, the next may have come before anybody looked.
+    // The process that answers now. Another's supervisor may have died, and the next one begun, unseen.
     void joined(pid_t pid);
     enum class Next { Attach, End };
     // Its connections are lost. Attach: a supervisor answers at the socket, the same one with another

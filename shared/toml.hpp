@@ -1,6 +1,6 @@
-// toml++ as a header alone. Its own assertions do not hold for every text that is no TOML (3.3: a key that
-// begins with a byte which no key may begin with), so they are left out in every build: what it reports is
-// the error.
+// toml++, the one place where it comes in. Its own assertions do not hold for every text that is no TOML
+// (3.3: a key that begins with a byte which no key may begin with), so they are left out in every build: what
+// it reports is the error.
 #pragma once
 
 #define TOML_ASSERT(condition) static_assert(true)

@@ -133,8 +133,8 @@ class Roster {
     std::size_t members_ = 0;
     std::uint64_t last_serial_ = 0;
     std::unordered_map<RunNumber, Member*> runs_;
-    std::set<std::tuple<TimePoint, std::uint64_t, Member*>>
-        deadlines_;  // of the same moment: the older first
+    // With the serial: of the same moment the older comes first.
+    std::set<std::tuple<TimePoint, std::uint64_t, Member*>> deadlines_;
     std::uint64_t generation_ = 1;
     std::map<std::uint64_t, Member*> changes_;
     std::deque<std::pair<std::uint64_t, std::string>> gone_;
