@@ -79,6 +79,21 @@ TEST_CASE("an instance stays when its last replica goes, and goes when it is tol
     CHECK(roster.find("web") == nullptr);
 }
 
+TEST_CASE("of the same moment the older comes first, wherever it is in memory") {
+    Roster roster;
+    Instance& web = roster.add_instance(spec_of(service("web"), 100));
+    for (std::uint32_t number = 0; number < 100; ++number) roster.add_member(web, number);
+    // The places of those that go are given to those that come.
+    for (std::uint32_t number = 0; number < 100; number += 2) {
+        roster.remove(*web.members.front());
+        roster.add_member(web, 100 + number);
+    }
+    for (auto member = web.members.rbegin(); member != web.members.rend(); ++member)
+        roster.schedule(**member, TimePoint(1s));
+    for (const auto& member : web.members) CHECK(roster.take_due(TimePoint(1s)) == member.get());
+    CHECK(roster.take_due(TimePoint(1s)) == nullptr);
+}
+
 TEST_CASE("deadlines come earliest first, one for each member") {
     Roster roster;
     std::vector<Member*> members;
