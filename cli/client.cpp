@@ -19,9 +19,10 @@ namespace pmctl {
 namespace {
 
 // A connection may be one that the supervisor never hears of: the fault of nng that control_listener.hpp
-// tells of. So each begins with a question that may be asked twice, and after this time another is opened.
-constexpr Duration greeting_patience = std::chrono::seconds(1);
-constexpr int greetings = 30;
+// tells of. So each begins with a question that may be asked twice, and after this time another is opened;
+// each time is twice the one before.
+constexpr Duration first_patience = std::chrono::milliseconds(250);
+constexpr Duration last_patience = std::chrono::seconds(16);
 
 // A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
 // over.
@@ -40,13 +41,16 @@ struct Client::Inner {
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
-        // First, since its threads report to `lost`; where they still do, it stays.
-        if (!socket.close()) {
+        close();  // first, since its threads report to `lost`; where they still do, it stays
+        if (is_left_behind) {
             [[maybe_unused]] const int* const theirs = lost.release();
         } else if (lost && *lost >= 0) {
             ::close(*lost);
         }
         if (either >= 0) ::close(either);
+    }
+    void close() {
+        if (!socket.close()) is_left_behind = true;
     }
 
     Result<void> open(const std::string& path);
@@ -60,6 +64,7 @@ struct Client::Inner {
     }
 
     NngSocket socket;
+    bool is_left_behind = false;  // threads of nng's may still close it
     std::string path;
     std::unique_ptr<int> lost;  // an eventfd: readable once the connection has gone
     int either = -1;            // an epoll of `lost` and what nng signals a reply with
@@ -162,16 +167,16 @@ Result<Client> Client::connect(const std::string& socket_path) {
 }
 
 Result<Client> Client::connect_once(const std::string& socket_path) {
-    for (int left = greetings; left > 0; --left) {
+    for (Duration patience_now = first_patience; patience_now <= last_patience; patience_now *= 2) {
         auto inner = std::make_unique<Inner>();
         if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
         Client client(std::move(inner));
-        const auto hello = client.ask_once(HelloRequest{}, greeting_patience);
+        const auto hello = client.ask_once(HelloRequest{}, patience_now);
         if (hello) return client;
         switch (hello.error().kind) {
-            case ErrorKind::Timeout: break;  // on a new connection, then
-            case ErrorKind::Denied:
-            case ErrorKind::Unavailable: return tl::unexpected(hello.error());
+            case ErrorKind::Timeout:             // on a new connection, then
+            case ErrorKind::Unavailable: break;  // the same: whether it has ended is told there
+            case ErrorKind::Denied: return tl::unexpected(hello.error());
             case ErrorKind::Failed:
             case ErrorKind::Invalid:
             case ErrorKind::Unsettled:
@@ -204,6 +209,7 @@ Result<void> Client::send(const Request& request) {
             message.release();
             return {};
         }
+        if (error == NNG_ECLOSED) return inner_->went_away();
         if (error != NNG_ETIMEDOUT) return fail("nng: " + nng_text(error));
         if (inner_->is_lost() || std::chrono::steady_clock::now() >= until) {
             return inner_->went_away();
@@ -237,6 +243,9 @@ std::optional<Result<Reply>> Client::receive() {
 
 bool Client::come_back(Duration patience) {
     const auto until = std::chrono::steady_clock::now() + patience;
+    // At once: nng dials again by itself, and a connection that is closed before it is greeted is what
+    // control_listener.hpp tells of.
+    inner_->close();
     do {
         if (auto again = connect_once(inner_->path)) {
             inner_ = std::move(again->inner_);

@@ -67,6 +67,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
         if (receive_fd_ >= 0) loop_.unwatch(receive_fd_);
+        if (!socket_.close()) listener_.leave_behind();
     }
 
     Result<void> listen();

@@ -11,8 +11,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "shared/nng_handles.hpp"
@@ -35,75 +39,151 @@ bool listens_at(int fd, const std::string& path) {
     return address.sun_family == AF_UNIX && path == address.sun_path;
 }
 
-// nng tells its listening descriptor to nobody; an old listener has the same address.
-std::set<int> listening_descriptors(const std::string& path) {
+// A duplicate, or -1. nng tells its listening descriptor to nobody, but the address that it was bound to is
+// its own, whatever the file is called since.
+int descriptor_listening_at(const std::string& address) {
     struct Close {
         void operator()(DIR* folder) const { ::closedir(folder); }
     };
-    std::set<int> found;
     const std::unique_ptr<DIR, Close> folder(::opendir("/proc/self/fd"));
-    if (!folder) return found;
+    if (!folder) return -1;
     while (const dirent* entry = ::readdir(folder.get())) {
         const int fd = std::atoi(entry->d_name);
-        if (entry->d_name[0] != '.' && listens_at(fd, path)) found.insert(fd);
+        if (entry->d_name[0] != '.' && listens_at(fd, address)) return ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
     }
-    return found;
+    return -1;
 }
+
+// What a REQ socket says first: the SP protocol over IPC (nng's transport; RFC drafts sp-protocol-ids-01 and
+// sp-tls-mapping-01 have the same eight bytes).
+constexpr std::string_view greeting("\0SP\0\0\x30\0\0", 8);
 
 }  // namespace
 
+// What nng's threads tell of the pipes, for the loop to take.
+struct ControlListener::Pipes {
+    struct Pipe {
+        int listener = 0;
+        bool is_own = false;
+    };
+
+    static void report(nng_pipe pipe, nng_pipe_ev event, void* pipes) {
+        static_cast<Pipes*>(pipes)->take(pipe, event == NNG_PIPE_EV_ADD_PRE);
+    }
+
+    void take(nng_pipe pipe, bool is_new) {
+        Pipe known;
+        if (is_new) {
+            std::uint64_t pid = 0;
+            nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid);
+            known = {nng_listener_id(nng_pipe_listener(pipe)), static_cast<pid_t>(pid) == ::getpid()};
+        }
+        const std::lock_guard lock(mutex);
+        if (is_new) {
+            open.emplace(nng_pipe_id(pipe), known);
+        } else {
+            const auto found = open.find(nng_pipe_id(pipe));
+            if (found == open.end()) return;
+            known = found->second;
+            open.erase(found);
+        }
+        if (!known.is_own) {
+            others = true;
+        } else if (is_new) {
+            own_came_by = known.listener;
+        } else {
+            return;
+        }
+        if (!std::exchange(is_told, true) && tell) tell();
+    }
+
+    std::mutex mutex;
+    std::map<int, Pipe> open;
+    bool others = false;  // came or went
+    int own_came_by = 0;  // the listener; 0: none
+    bool is_told = false;
+    std::function<void()> tell;
+};
+
 ControlListener::ControlListener(Loop& loop, std::string path, std::uint32_t mode, std::optional<gid_t> group)
-    : loop_(loop), path_(std::move(path)), mode_(mode), group_(group), timer_(loop, [this] { look(); }) {}
+    : loop_(loop),
+      path_(std::move(path)),
+      mode_(mode),
+      group_(group),
+      timer_(loop, [this] { time_is_up(); }),
+      pipes_(std::make_unique<Pipes>()) {
+    pipes_->tell = [this, alive = std::weak_ptr<void>(alive_)] {
+        loop_.from_any_thread([this, alive] {
+            if (!alive.expired()) told();
+        });
+    };
+}
 
 ControlListener::~ControlListener() {
     unwatch();
+    end_trial();
+    if (!listeners_.empty()) ::unlink(path_.c_str());
+}
+
+void ControlListener::leave_behind() {
+    const std::lock_guard lock(pipes_->mutex);
+    pipes_->tell = nullptr;
+    [[maybe_unused]] const Pipes* const theirs = pipes_.release();
 }
 
 Result<void> ControlListener::open(nng_socket socket) {
     socket_ = socket;
-    nng_pipe_notify(
-        socket_, NNG_PIPE_EV_ADD_POST,
-        [](nng_pipe, nng_pipe_ev, void* pipes) { ++*static_cast<std::atomic<std::uint64_t>*>(pipes); },
-        &pipes_);
+    for (const nng_pipe_ev event : {NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_REM_POST})
+        nng_pipe_notify(socket_, event, &Pipes::report, pipes_.get());
     return bind();
 }
 
+// Where the next one is bound before it takes the path. Not longer than ".../pmctld.sock", which may have as
+// many bytes as an address can have; and not what another of ours was bound to: nng removes that when it
+// closes.
+std::string ControlListener::next_address() {
+    const std::string number = std::to_string(bound_++ % 10'000);
+    const std::size_t name = path_.rfind('/') + 1;
+    return path_.substr(0, name) + "new." + number;
+}
+
 Result<void> ControlListener::bind() {
-    struct stat status{};
-    if (::lstat(path_.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) ::unlink(path_.c_str());
-    unwatch();
-    const std::set<int> before = listening_descriptors(path_);
+    const std::string address = next_address();
+    ::unlink(address.c_str());
     nng_listener listener = NNG_LISTENER_INITIALIZER;
     // Nobody but the owner between bind and chmod, whatever the folder's mode is.
     const mode_t mask = ::umask(0177);
-    const int error = nng_listen(socket_, ("ipc://" + path_).c_str(), &listener, 0);
+    const int error = nng_listen(socket_, ("ipc://" + address).c_str(), &listener, 0);
     ::umask(mask);
     if (error != 0) return fail("cannot listen on '" + path_ + "': " + nng_text(error));
-    listeners_.push_back(listener);
-    if (group_ && ::chown(path_.c_str(), static_cast<uid_t>(-1), *group_) != 0)
-        return tl::unexpected(system_error("cannot give the group to", path_));
-    if (::chmod(path_.c_str(), mode_) != 0)
-        return tl::unexpected(system_error("cannot set the mode of", path_));
-    return watch(before);
-}
-
-Result<void> ControlListener::watch(const std::set<int>& others) {
-    for (const int fd : listening_descriptors(path_)) {
-        if (!others.contains(fd)) watched_ = ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    const auto take_path = [&]() -> Result<void> {
+        if (group_ && ::chown(address.c_str(), static_cast<uid_t>(-1), *group_) != 0)
+            return tl::unexpected(system_error("cannot give the group to", path_));
+        if (::chmod(address.c_str(), mode_) != 0)
+            return tl::unexpected(system_error("cannot set the mode of", path_));
+        struct stat status{};
+        if (::lstat(path_.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
+            return fail("cannot listen on '" + path_ + "': " + nng_text(NNG_EADDRINUSE));
+        if (auto watched = watch(address); !watched) return watched;
+        if (::rename(address.c_str(), path_.c_str()) != 0)
+            return tl::unexpected(system_error("cannot listen on", path_));
+        return {};
+    };
+    if (auto taken = take_path(); !taken) {
+        nng_listener_close(listener);
+        return taken;
     }
-    if (watched_ < 0) return fail("cannot find the descriptor that listens on '" + path_ + "'");
-    connections_ = expected_ = 0;
-    pipes_ = 0;
-    // Edges: the connections themselves are nng's to take.
-    return loop_.watch(watched_, EPOLLIN | EPOLLET, [this](std::uint32_t) {
-        ++connections_;
-        if (expected_ == 0) expect();
-    });
+    listeners_.push_back(listener);
+    return {};
 }
 
-void ControlListener::expect() {
-    expected_ = connections_;
-    timer_.set(Loop::now().steady + greeting_time);
+Result<void> ControlListener::watch(const std::string& address) {
+    const int fd = descriptor_listening_at(address);
+    if (fd < 0) return fail("cannot find the descriptor that listens on '" + path_ + "'");
+    unwatch();
+    watched_ = fd;
+    // Edges: the connections themselves are nng's to take.
+    return loop_.watch(watched_, EPOLLIN | EPOLLET, [this](std::uint32_t) { connected(); });
 }
 
 void ControlListener::unwatch() {
@@ -112,26 +192,107 @@ void ControlListener::unwatch() {
     ::close(std::exchange(watched_, -1));
 }
 
-void ControlListener::look() {
-    if (pipes_ >= expected_) {
-        // Edges of connections that came together are one: what is over is not to hide what stays out later.
-        connections_ -= expected_;
-        std::uint64_t pipes = pipes_.fetch_sub(expected_) - expected_;
-        while (pipes > connections_ && !pipes_.compare_exchange_weak(pipes, connections_)) {
-        }
-        expected_ = 0;
-        if (connections_ > 0) expect();
-        return;
+void ControlListener::enter(Stage stage, Duration time) {
+    stage_ = stage;
+    timer_.set(Loop::now().steady + time);
+}
+
+// Not told of each: nng may have taken the connection before the loop looks.
+void ControlListener::connected() {
+    ++edges_;
+    if (stage_ == Stage::Quiet) enter(Stage::Settling, settling_time);
+}
+
+void ControlListener::told() {
+    bool others = false;
+    int own_came_by = 0;
+    {
+        const std::lock_guard lock(pipes_->mutex);
+        pipes_->is_told = false;
+        others = std::exchange(pipes_->others, false);
+        own_came_by = std::exchange(pipes_->own_came_by, 0);
     }
-    // No descriptors left, for example: that may pass.
-    if (!bind()) return timer_.set(Loop::now().steady + retry_time);
-    if (listeners_.size() <= most_kept) return;
-    // nng removes the path of a listener that it closes: the path is the new one's by now.
-    const std::string aside = path_ + ".new";
-    if (::rename(path_.c_str(), aside.c_str()) != 0) return;
+    close_unused();
+    if (stage_ == Stage::Trying) {
+        came_more_ = came_more_ || others;
+        if (own_came_by == nng_listener_id(listeners_.back())) is_pipe_ = true;
+        judge();
+    } else if (others && stage_ == Stage::Quiet) {
+        enter(Stage::Settling, settling_time);
+    }
+}
+
+void ControlListener::time_is_up() {
+    switch (stage_) {
+        case Stage::Quiet: break;
+        case Stage::Settling:
+        case Stage::Lacking: try_it(); break;
+        case Stage::Trying:
+            end_trial();
+            replace();
+            break;
+    }
+}
+
+void ControlListener::try_it() {
+    trial_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.copy(address.sun_path, sizeof address.sun_path - 1);
+    is_greeted_ = is_pipe_ = came_more_ = false;
+    edges_ = 0;
+    const bool is_open =
+        trial_ >= 0 && ::connect(trial_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+        ::send(trial_, greeting.data(), greeting.size(), MSG_NOSIGNAL) == std::ssize(greeting) &&
+        loop_.watch(trial_, EPOLLIN | EPOLLET, [this](std::uint32_t) {
+            is_greeted_ = true;
+            enter(Stage::Trying, trial_time);
+            judge();
+        });
+    if (is_open) return enter(Stage::Trying, greeting_time);
+    end_trial();
+    enter(Stage::Lacking, retry_time);
+}
+
+// Not before the greeting: a connection that ends earlier is what makes a listener deaf.
+void ControlListener::judge() {
+    if (!is_greeted_ || !is_pipe_) return;
+    end_trial();
+    if (came_more_ || edges_ > 1) return enter(Stage::Settling, settling_time);
+    stage_ = Stage::Quiet;
+    timer_.clear();
+}
+
+void ControlListener::end_trial() {
+    if (trial_ < 0) return;
+    loop_.unwatch(trial_);
+    ::close(std::exchange(trial_, -1));
+}
+
+void ControlListener::replace() {
+    if (!bind()) return enter(Stage::Lacking, retry_time);
+    stage_ = Stage::Quiet;
+    close_unused();
+    if (listeners_.size() <= most_kept + 1) return;
     nng_listener_close(listeners_.front());
     listeners_.pop_front();
-    ::rename(aside.c_str(), path_.c_str());
+}
+
+void ControlListener::close_unused() {
+    if (listeners_.size() < 2) return;
+    std::set<int> used{nng_listener_id(listeners_.back())};
+    {
+        const std::lock_guard lock(pipes_->mutex);
+        for (const auto& [id, pipe] : pipes_->open) used.insert(pipe.listener);
+    }
+    for (auto each = listeners_.begin(); each != listeners_.end();) {
+        if (used.contains(nng_listener_id(*each))) {
+            ++each;
+        } else {
+            nng_listener_close(*each);
+            each = listeners_.erase(each);
+        }
+    }
 }
 
 }  // namespace pmctl

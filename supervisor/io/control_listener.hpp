@@ -1,17 +1,18 @@
 // The listening end of the control socket. nng 1.5.2 has a fault (its issue 1518): a peer that connects and
-// goes away before its greeting ends the listener's accepting for good. So connections are counted here, by
-// the readiness of the listening descriptor, and the pipes that nng makes of them; when one stays out, a
-// listener is opened anew on the same path. Connections that are open stay so.
+// is gone before nng greets it leaves the listener deaf, which means that who connects after it is never
+// answered. So after connections have come or gone we connect ourselves, and where nng does not make a pipe
+// of that, another listener takes the path. The old one is closed when the last connection that came by it
+// has ended; those that it never answered end with it, though nng keeps their descriptors.
 #pragma once
 
 #include <nng/nng.h>
 #include <sys/types.h>
 
-#include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "shared/result.hpp"
@@ -22,27 +23,45 @@ namespace pmctl {
 
 class ControlListener {
   public:
-    // Outlived by nothing that uses `socket`: it is to be closed first.
     ControlListener(Loop& loop, std::string path, std::uint32_t mode, std::optional<gid_t> group);
     ControlListener(const ControlListener&) = delete;
     ControlListener& operator=(const ControlListener&) = delete;
-    ~ControlListener();
+    ~ControlListener();  // removes the path; the listeners go with the socket, which is to be closed first
 
-    // Binds, then sets group and mode. A socket file that is there is taken for one that a dead supervisor
-    // left: whoever calls holds the pid file's lock.
+    // Listens for `socket` at the path, which has its group and mode from the first moment on. A socket file
+    // that is there is taken for one that a dead supervisor left: whoever calls holds the pid file's lock.
     Result<void> open(nng_socket socket);
 
+    // The socket could not be closed: threads of nng's may still tell of its pipes.
+    void leave_behind();
+
   private:
-    // A greeting takes microseconds; a peer that was slower is served by the old listener all the same.
-    static constexpr Duration greeting_time = std::chrono::milliseconds(250);
-    static constexpr Duration retry_time = std::chrono::seconds(1);
-    static constexpr std::size_t most_kept = 8;  // old listeners with the connections that came by them
+    // From a connection to the trial: what comes together is tried together.
+    static constexpr Duration settling_time = std::chrono::milliseconds(10);
+    // From the greeting, which a deaf one sends too, to the pipe: microseconds, or when nng's threads come to
+    // it on a busy machine. To take one for deaf that is not costs those a second try that are connecting
+    // just then.
+    static constexpr Duration trial_time = std::chrono::milliseconds(200);
+    static constexpr Duration greeting_time = std::chrono::seconds(5);
+    static constexpr Duration retry_time = std::chrono::seconds(1);  // after a lack of descriptors
+    static constexpr std::size_t most_kept = 8;  // old listeners; one more closes the oldest, used or not
+
+    enum class Stage { Quiet, Settling, Trying, Lacking };
+    struct Pipes;
 
     Result<void> bind();
-    Result<void> watch(const std::set<int>& others);
+    Result<void> watch(const std::string& address);
     void unwatch();
-    void expect();
-    void look();
+    std::string next_address();
+    void enter(Stage stage, Duration time);
+    void connected();
+    void told();
+    void time_is_up();
+    void try_it();
+    void judge();
+    void end_trial();
+    void replace();
+    void close_unused();
 
     Loop& loop_;
     std::string path_;
@@ -50,11 +69,17 @@ class ControlListener {
     std::optional<gid_t> group_;
     Timer timer_;
     nng_socket socket_ = NNG_SOCKET_INITIALIZER;
+    std::unique_ptr<Pipes> pipes_;
     std::deque<nng_listener> listeners_;  // the last one is the path's
-    int watched_ = -1;                    // a duplicate of its descriptor
-    std::uint64_t connections_ = 0;       // of the last listener, at least
-    std::uint64_t expected_ = 0;          // so many are to be pipes when the timer is due
-    std::atomic<std::uint64_t> pipes_ = 0;
+    unsigned bound_ = 0;                  // how many there have been
+    int watched_ = -1;                    // a duplicate of the last one's descriptor
+    Stage stage_ = Stage::Quiet;
+    int trial_ = -1;  // our own connection
+    bool is_greeted_ = false;
+    bool is_pipe_ = false;
+    bool came_more_ = false;  // others, since it was opened
+    int edges_ = 0;           // of the listening descriptor since then, with our own
+    std::shared_ptr<void> alive_ = std::make_shared<char>();
 };
 
 }  // namespace pmctl

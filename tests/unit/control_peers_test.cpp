@@ -4,6 +4,9 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <filesystem>
+#include <iterator>
+#include <string>
 
 #include "cli/client.hpp"
 #include "supervisor/io/control.hpp"
@@ -56,11 +59,13 @@ TEST_CASE("peers that go away before their greeting do not end the listening, no
         }
         REQUIRE(answered);
         if (round < 5) CHECK(early.ask(HelloRequest{}).has_value());
+        struct stat status{};
+        REQUIRE(::stat(door.socket().c_str(), &status) == 0);
+        CHECK((status.st_mode & 07777) == 0640);
     }
-    struct stat status{};
-    REQUIRE(::stat(door.socket().c_str(), &status) == 0);
-    CHECK((status.st_mode & 07777) == 0640);
     CHECK(answers(door));
+    const std::filesystem::directory_iterator files(door.folder());
+    CHECK(std::distance(begin(files), end(files)) == 1);
 }
 
 namespace {
