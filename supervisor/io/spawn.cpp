@@ -98,6 +98,7 @@ Spawner::Spawner(const ChildDefaults& defaults, std::string scope)
 Spawner::Spawner(Spawner&& other) noexcept
     : file_limit_(other.file_limit_),
       oom_score_(std::move(other.oom_score_)),
+      lent_(std::move(other.lent_)),
       scope_(std::move(other.scope_)),
       dumpable_(other.dumpable_),
       own_env_(std::move(other.own_env_)),
@@ -237,7 +238,7 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
     plan.changed_signals = *changed_signals_;
     plan.first_slot = first_slot_;
     plan.slot_count = standard_streams + static_cast<int>(fds.listen_fds.size());
-    if (!oom_score_.empty()) plan.oom_score = oom_score_.c_str();
+    if (!lent_ && !oom_score_.empty()) plan.oom_score = oom_score_.c_str();
     plan.oom_score_length = oom_score_.size();
     plan.umask = request.umask;
     plan.file_limit = request.limits.open_files == 0
@@ -265,6 +266,7 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
     int clone_error = 0;
     {
         const BlockedSignals blocked;
+        const LentOomScore::Loan loan(lent_.get());
         child.pid = start_child(plan, static_cast<char*>(stack_) + guard_size + stack_size, stack_size,
                                 cgroup_fd, child.pidfd);
         clone_error = errno;

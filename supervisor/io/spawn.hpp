@@ -5,14 +5,17 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "shared/result.hpp"
 #include "supervisor/effects.hpp"
 #include "supervisor/io/identity.hpp"
+#include "supervisor/io/lent_oom_score.hpp"
 #include "supervisor/io/limits.hpp"
 
 namespace pmctl {
@@ -41,6 +44,9 @@ class Spawner {
     Spawner(Spawner&& other) noexcept;
     Spawner& operator=(Spawner&&) = delete;
 
+    // Children are born with their oom_score_adj, and do not set it.
+    void lend(std::shared_ptr<LentOomScore> lent) { lent_ = std::move(lent); }
+
     // Returns when the program has been executed. `cgroup_fd`: the folder of the cgroup that the child is
     // born into, or -1. Adds to request.env: PMCTL_RUN, LISTEN_*, and HOME, USER, LOGNAME and SHELL of a
     // `user` where the environment has none but the supervisor's own. The child has its own session, a signal
@@ -62,6 +68,7 @@ class Spawner {
 
     rlimit file_limit_;
     std::string oom_score_;  // "": the supervisor's own
+    std::shared_ptr<LentOomScore> lent_;
     std::string scope_;
     bool dumpable_ = false;  // the supervisor's memory, before any start
     std::map<std::string, std::string, std::less<>> own_env_;

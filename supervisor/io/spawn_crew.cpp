@@ -17,6 +17,9 @@ Result<std::unique_ptr<SpawnCrew>> SpawnCrew::make(const ChildDefaults& defaults
         if (!spawner) break;
         spawners.push_back(std::move(*spawner));
     }
+    if (auto lent = defaults.oom_score ? LentOomScore::make(*defaults.oom_score) : nullptr) {
+        for (Spawner& each : spawners) each.lend(lent);
+    }
     return std::unique_ptr<SpawnCrew>(new SpawnCrew(std::move(spawners)));
 }
 

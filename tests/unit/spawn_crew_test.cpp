@@ -4,8 +4,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <fstream>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -52,10 +55,16 @@ struct Batch {
     std::vector<SpawnJob> jobs;
 };
 
-std::unique_ptr<SpawnCrew> crew() {
+std::unique_ptr<SpawnCrew> crew(std::optional<int> oom_score = {}) {
     rlimit limit{};
     ::getrlimit(RLIMIT_NOFILE, &limit);
-    return std::move(SpawnCrew::make({limit, {}}, "test").value());
+    return std::move(SpawnCrew::make({limit, oom_score}, "test").value());
+}
+
+int own_oom_score() {
+    int score = -1000;
+    std::ifstream("/proc/self/oom_score_adj") >> score;
+    return score;
 }
 
 }  // namespace
@@ -100,6 +109,21 @@ TEST_CASE("a job that fails says so at its place, and the others are started") {
 
 TEST_CASE("no jobs are no work") {
     crew()->spawn({});
+}
+
+TEST_CASE("children have the oom_score_adj that they are to have, and the supervisor keeps its own") {
+    const int before = own_oom_score();
+    REQUIRE(before > -1000);
+    const int wanted = std::min(std::max(before, 0) + 150, 1000);
+    const auto spawners = crew(wanted);
+    CHECK(own_oom_score() == before);
+    for (const std::size_t count : {1U, 24U}) {
+        Batch batch(count);
+        for (SpawnRequest& each : batch.requests) each.argv[2] = "cat /proc/self/oom_score_adj";
+        spawners->spawn(batch.jobs);
+        CHECK(own_oom_score() == before);
+        for (std::size_t i = 0; i < count; ++i) CHECK(batch.end(i).first == std::to_string(wanted) + "\n");
+    }
 }
 
 }  // namespace pmctl::test
