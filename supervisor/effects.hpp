@@ -25,10 +25,12 @@ struct SpawnRequest {
     RunNumber run = 0;
     std::string log_name;           // "web", "web:1": names its log folder, FIFOs and cgroup
     std::vector<std::string> argv;  // argv[0] is looked up in the child's PATH if it has no slash
-    std::vector<std::string> env;   // "KEY=value", complete
-    std::string working_dir;        // absolute
-    std::string user;               // name or number; "": as the supervisor
-    std::string group;              // name or number; "": the user's own
+    std::vector<std::string> env;   // "KEY=value"
+    // The same for many; what `env` names is not taken from it. Null: nothing more.
+    std::shared_ptr<const std::vector<std::string>> base_env;
+    std::string working_dir;  // absolute
+    std::string user;         // name or number; "": as the supervisor
+    std::string group;        // name or number; "": the user's own
     std::uint32_t umask = 0022;
     LimitSettings limits;
     std::uint16_t listen_port = 0;  // not 0: hand over a listening socket for it (LISTEN_FDS)

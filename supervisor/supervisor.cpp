@@ -81,6 +81,7 @@ bool waits_for_turn(const Instance& instance) {
 Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance inheritance)
     : effects_(effects),
       environment_(std::move(environment)),
+      environment_list_(environment_list(environment_)),
       ports_(PortRange{}),
       journal_(std::move(inheritance.events), inheritance.next_event),
       inherited_scales_(std::move(inheritance.scales)),

@@ -258,8 +258,9 @@ class Supervisor {
 
     Effects& effects_;
     Environment environment_;
-    Config files_;   // what the files say
-    Config config_;  // and the admin service on top of it
+    std::shared_ptr<const std::vector<std::string>> environment_list_;  // the same
+    Config files_;                                                      // what the files say
+    Config config_;                                                     // and the admin service on top of it
     Roster roster_;
     PortTable ports_;
     Journal journal_;

@@ -71,7 +71,8 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     ports_.set_range(config.ports);
     config_ = std::move(config);
     // It may have been named since the start, and no child is to see it.
-    if (config_.admin) environment_.erase(config_.admin->secret_env);
+    if (config_.admin && environment_.erase(config_.admin->secret_env) > 0)
+        environment_list_ = environment_list(environment_);
     roster_.link_dependents();
     configure_routes(now);
     for (const PlanEntry& entry : plan) place(entry);

@@ -99,6 +99,7 @@ SpawnRequest Supervisor::request_of(const Member& member, const ProcessSpec& pro
     request.log_name = member.log_name;
     request.argv = std::move(launch.argv);
     request.env = std::move(launch.env);
+    request.base_env = environment_list_;
     request.working_dir = std::move(launch.working_dir);
     request.user = process.user;
     request.group = process.group_id;

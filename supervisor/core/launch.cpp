@@ -13,6 +13,12 @@ constexpr std::array<std::string_view, 8> own_names = {"APP_ID", "DB_NAME",     
 constexpr std::array<std::string_view, 6> supervisor_names = {
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"};
 
+std::string entry_of(const std::string& name, const std::string& text) {
+    std::string entry;
+    entry.reserve(name.size() + 1 + text.size());
+    return entry.append(name).append(1, '=').append(text);
+}
+
 // The names of one start, in four layers, `env` expanded on demand.
 class FinalEnvironment {
   public:
@@ -29,15 +35,10 @@ class FinalEnvironment {
         const Environment& env = spec_.process.env;
         const Environment& file = spec_.process.env_file_values;
         std::vector<std::string> out;
-        out.reserve(base_.size() + given_.size() + file.size() + env.size());
+        out.reserve(given_.size() + file.size() + env.size());
         const auto add = [&out](const std::string& name, const std::string& text) {
-            std::string& entry = out.emplace_back();
-            entry.reserve(name.size() + 1 + text.size());
-            entry.append(name).append(1, '=').append(text);
+            out.push_back(entry_of(name, text));
         };
-        for (const auto& [name, text] : base_) {
-            if (!given_.contains(name) && !file.contains(name) && !env.contains(name)) add(name, text);
-        }
         for (const auto& [name, text] : given_) {
             if (!file.contains(name) && !env.contains(name)) add(name, text);
         }
@@ -147,6 +148,13 @@ Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint
     return try_launch(spec, replica, port, base, internal_secret).map_error([](const LaunchFault& fault) {
         return Error{ErrorKind::Invalid, "'" + fault.key + "': " + fault.message};
     });
+}
+
+std::shared_ptr<const std::vector<std::string>> environment_list(const Environment& environment) {
+    std::vector<std::string> entries;
+    entries.reserve(environment.size());
+    for (const auto& [name, text] : environment) entries.push_back(entry_of(name, text));
+    return std::make_shared<const std::vector<std::string>>(std::move(entries));
 }
 
 Environment child_environment(const Environment& own, const std::optional<AdminSettings>& admin) {

@@ -48,6 +48,12 @@ class BlockedSignals {
     std::uint64_t before_ = 0;
 };
 
+bool is_named(const std::vector<std::string>& env, std::string_view key) {
+    return std::any_of(env.begin(), env.end(), [key](const std::string& entry) {
+        return entry.size() > key.size() && entry[key.size()] == '=' && entry.starts_with(key);
+    });
+}
+
 std::pair<std::string_view, std::string_view> split_entry(std::string_view entry) {
     const auto equals = entry.find('=');
     if (equals == std::string_view::npos) return {entry, {}};
@@ -169,17 +175,15 @@ void Spawner::prepare_env(const SpawnRequest& request, const SpawnFds& fds, cons
     std::array<bool, 4> chosen{};
     bool has_path = false;
 
-    into.env.reserve(request.env.size() + into.added.size() + 1);
-    for (const std::string& entry : request.env) {
-        const auto [key, value] = split_entry(entry);
-        if (key == "PMCTL_RUN") continue;
-        if (listens && (key == "LISTEN_PID" || key == "LISTEN_FDS" || key == "LISTEN_FDNAMES")) continue;
+    const auto take = [&](const std::string& entry, std::string_view key, std::string_view value) {
+        if (key == "PMCTL_RUN") return;
+        if (listens && (key == "LISTEN_PID" || key == "LISTEN_FDS" || key == "LISTEN_FDNAMES")) return;
         if (!identity.name.empty()) {
             const auto* const found = std::find_if(of_user.begin(), of_user.end(),
                                                    [&](const auto& pair) { return pair.first == key; });
             if (found != of_user.end()) {
                 const auto own = own_env_.find(key);
-                if (own != own_env_.end() && own->second == value) continue;
+                if (own != own_env_.end() && own->second == value) return;
                 chosen.at(static_cast<std::size_t>(found - of_user.begin())) = true;
             }
         }
@@ -189,6 +193,17 @@ void Spawner::prepare_env(const SpawnRequest& request, const SpawnFds& fds, cons
         }
         // execve(2) takes char* const*, and writes nothing.
         into.env.push_back(const_cast<char*>(entry.c_str()));
+    };
+    const std::size_t shared = request.base_env ? request.base_env->size() : 0;
+    into.env.reserve(shared + request.env.size() + into.added.size() + 1);
+    for (std::size_t i = 0; i < shared; ++i) {
+        const std::string& entry = (*request.base_env)[i];
+        const auto [key, value] = split_entry(entry);
+        if (!is_named(request.env, key)) take(entry, key, value);
+    }
+    for (const std::string& entry : request.env) {
+        const auto [key, value] = split_entry(entry);
+        take(entry, key, value);
     }
     if (!has_path) into.search_path = default_path;
     for (std::size_t i = 0; !identity.name.empty() && i < of_user.size(); ++i) {

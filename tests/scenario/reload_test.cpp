@@ -252,8 +252,11 @@ TEST_CASE("the admin service's secret is given to who asks for it, the current o
     };
     const auto given = [&world](const std::string& name, const std::string& variable) {
         std::string found = "(unset)";
-        for (const std::string& each : world.effects.spawns[name].back().env) {
-            if (each.starts_with(variable + "=")) found = each.substr(variable.size() + 1);
+        const SpawnRequest& request = world.effects.spawns[name].back();
+        for (const auto* list : {request.base_env.get(), &request.env}) {
+            for (const std::string& each : *list) {
+                if (each.starts_with(variable + "=")) found = each.substr(variable.size() + 1);
+            }
         }
         return found;
     };

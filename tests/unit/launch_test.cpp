@@ -36,6 +36,7 @@ std::string variable(const InstanceSpec& spec, const std::string& name,
         ++count;
     }
     CHECK(count <= 1);
+    if (count == 0 && base().contains(name)) value = base().at(name);
     return value;
 }
 

@@ -6,7 +6,10 @@
 
 #include <algorithm>
 #include <fstream>
+#include <memory>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "supervisor/io/listeners.hpp"
 #include "tests/unit/spawned.hpp"
@@ -175,6 +178,17 @@ TEST_CASE("A handed-over socket is descriptor 3 and LISTEN_PID is the child's ow
     CHECK(outcome.out.ends_with(socket + "\n" + socket + "\n"));
     ::close(fd);
     ::close(second);
+}
+
+TEST_CASE("What the environment that many share has is hidden by a request's own") {
+    auto spawner = test::spawner();
+    auto wanted = request({"sh", "-c", "echo $A,$AB,$C,$D; env | grep -c '^A='"});
+    wanted.base_env = std::make_shared<const std::vector<std::string>>(
+        std::vector<std::string>{"A=base", "AB=base", "C=base", "PATH=/none"});
+    wanted.env.insert(wanted.env.end(), {"A=own", "C=", "D=own"});
+    CHECK(run(spawner, wanted).out == "own,base,,own\n1\n");
+    wanted.env = {"D=own"};
+    CHECK(run(spawner, wanted).failure == "exec 'sh': not found in PATH '/none'");
 }
 
 TEST_CASE("A program without a slash is looked up in the child's own PATH") {
