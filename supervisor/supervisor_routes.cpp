@@ -41,10 +41,11 @@ void Supervisor::update_routes(Now now) {
         const Replica& replica = member->replica;
         const Run* run = routable(*member);
         const RunNumber routed = run == nullptr ? 0 : run->number;
+        const RunNumber before = std::exchange(member->routed, routed);
+        if (before == 0 && routed == 0) continue;
         if (routed != 0)
             std::erase_if(member->left_routes, [&](const auto& each) { return each.run == routed; });
-        if (const RunNumber before = std::exchange(member->routed, routed); before != 0 && before != routed)
-            left.emplace_back(member, before);
+        if (before != 0 && before != routed) left.emplace_back(member, before);
         std::optional<Upstream> upstream;
         if (run != nullptr) upstream = Upstream{member->name, replica.number, run->port};
         routes_.set_upstream(member->instance->id, replica.number, upstream);

@@ -135,7 +135,8 @@ Result<void> ControlListener::open(nng_socket socket) {
     socket_ = socket;
     for (const nng_pipe_ev event : {NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_REM_POST})
         nng_pipe_notify(socket_, event, &Pipes::report, pipes_.get());
-    return bind();
+    if (auto bound = bind(); !bound) return bound;
+    return watch();
 }
 
 // Where the next one is bound before it takes the path. Not longer than ".../pmctld.sock", which may have as
@@ -164,7 +165,6 @@ Result<void> ControlListener::bind() {
         struct stat status{};
         if (::lstat(path_.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode))
             return fail("cannot listen on '" + path_ + "': " + nng_text(NNG_EADDRINUSE));
-        if (auto watched = watch(address); !watched) return watched;
         if (::rename(address.c_str(), path_.c_str()) != 0)
             return tl::unexpected(system_error("cannot listen on", path_));
         return {};
@@ -174,16 +174,19 @@ Result<void> ControlListener::bind() {
         return taken;
     }
     listeners_.push_back(listener);
+    address_ = address;
+    unwatch();
     return {};
 }
 
-Result<void> ControlListener::watch(const std::string& address) {
-    const int fd = descriptor_listening_at(address);
-    if (fd < 0) return fail("cannot find the descriptor that listens on '" + path_ + "'");
-    unwatch();
-    watched_ = fd;
+Result<void> ControlListener::watch() {
+    if (watched_ >= 0) return {};
+    watched_ = descriptor_listening_at(address_);
+    if (watched_ < 0) return fail("cannot find the descriptor that listens on '" + path_ + "'");
     // Edges: the connections themselves are nng's to take.
-    return loop_.watch(watched_, EPOLLIN | EPOLLET, [this](std::uint32_t) { connected(); });
+    auto watched = loop_.watch(watched_, EPOLLIN | EPOLLET, [this](std::uint32_t) { connected(); });
+    if (!watched) ::close(std::exchange(watched_, -1));
+    return watched;
 }
 
 void ControlListener::unwatch() {
@@ -215,8 +218,7 @@ void ControlListener::told() {
     close_unused();
     if (stage_ == Stage::Trying) {
         came_more_ = came_more_ || others;
-        if (own_came_by == nng_listener_id(listeners_.back())) is_pipe_ = true;
-        judge();
+        if (own_came_by == nng_listener_id(listeners_.back()) && is_greeted()) heard();
     } else if (others && stage_ == Stage::Quiet) {
         enter(Stage::Settling, settling_time);
     }
@@ -228,6 +230,8 @@ void ControlListener::time_is_up() {
         case Stage::Settling:
         case Stage::Lacking: try_it(); break;
         case Stage::Trying:
+            if (waited_++ == 0 || (waited_ < most_waits && !is_greeted()))
+                return enter(Stage::Trying, trial_time);
             end_trial();
             replace();
             break;
@@ -235,47 +239,50 @@ void ControlListener::time_is_up() {
 }
 
 void ControlListener::try_it() {
+    static_cast<void>(watch());  // where it could not be watched before
     trial_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    is_greeted_ = is_pipe_ = came_more_ = false;
+    came_more_ = false;
     edges_ = 0;
-    const bool is_open =
+    waited_ = 0;
+    const bool is_sent =
         trial_ >= 0 && ::connect(trial_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
-        ::send(trial_, greeting.data(), greeting.size(), MSG_NOSIGNAL) == std::ssize(greeting) &&
-        loop_.watch(trial_, EPOLLIN | EPOLLET, [this](std::uint32_t) {
-            is_greeted_ = true;
-            enter(Stage::Trying, trial_time);
-            judge();
-        });
-    if (is_open) return enter(Stage::Trying, greeting_time);
+        ::send(trial_, greeting.data(), greeting.size(), MSG_NOSIGNAL) == std::ssize(greeting);
+    if (is_sent) return enter(Stage::Trying, trial_time);
     end_trial();
     enter(Stage::Lacking, retry_time);
 }
 
-// Not before the greeting: a connection that ends earlier is what makes a listener deaf.
-void ControlListener::judge() {
-    if (!is_greeted_ || !is_pipe_) return;
+// nng greets before it makes a pipe. A connection that ends before is what makes a listener deaf.
+bool ControlListener::is_greeted() const {
+    char first = 0;
+    return ::recv(trial_, &first, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+void ControlListener::heard() {
     end_trial();
+    if (watched_ < 0) return enter(Stage::Lacking, retry_time);
     if (came_more_ || edges_ > 1) return enter(Stage::Settling, settling_time);
     stage_ = Stage::Quiet;
     timer_.clear();
 }
 
 void ControlListener::end_trial() {
-    if (trial_ < 0) return;
-    loop_.unwatch(trial_);
-    ::close(std::exchange(trial_, -1));
+    if (trial_ >= 0) ::close(std::exchange(trial_, -1));
 }
 
 void ControlListener::replace() {
     if (!bind()) return enter(Stage::Lacking, retry_time);
-    stage_ = Stage::Quiet;
     close_unused();
-    if (listeners_.size() <= most_kept + 1) return;
-    nng_listener_close(listeners_.front());
-    listeners_.pop_front();
+    if (listeners_.size() > most_kept + 1) {
+        nng_listener_close(listeners_.front());
+        listeners_.pop_front();
+    }
+    if (!watch()) return enter(Stage::Lacking, retry_time);
+    stage_ = Stage::Quiet;
+    timer_.clear();
 }
 
 void ControlListener::close_unused() {

@@ -36,13 +36,14 @@ class ControlListener {
     void leave_behind();
 
   private:
-    // From a connection to the trial: what comes together is tried together.
-    static constexpr Duration settling_time = std::chrono::milliseconds(10);
+    // From a connection to the trial: what comes together is tried together, and commands in a row are not
+    // held up by it.
+    static constexpr Duration settling_time = std::chrono::milliseconds(50);
     // From the greeting, which a deaf one sends too, to the pipe: microseconds, or when nng's threads come to
     // it on a busy machine. To take one for deaf that is not costs those a second try that are connecting
-    // just then.
-    static constexpr Duration trial_time = std::chrono::milliseconds(200);
-    static constexpr Duration greeting_time = std::chrono::seconds(5);
+    // just then. Twice at least; and so many times where there is no greeting.
+    static constexpr Duration trial_time = std::chrono::milliseconds(80);
+    static constexpr int most_waits = 60;
     static constexpr Duration retry_time = std::chrono::seconds(1);  // after a lack of descriptors
     static constexpr std::size_t most_kept = 8;  // old listeners; one more closes the oldest, used or not
 
@@ -50,7 +51,7 @@ class ControlListener {
     struct Pipes;
 
     Result<void> bind();
-    Result<void> watch(const std::string& address);
+    Result<void> watch();
     void unwatch();
     std::string next_address();
     void enter(Stage stage, Duration time);
@@ -58,7 +59,8 @@ class ControlListener {
     void told();
     void time_is_up();
     void try_it();
-    void judge();
+    bool is_greeted() const;
+    void heard();
     void end_trial();
     void replace();
     void close_unused();
@@ -72,11 +74,11 @@ class ControlListener {
     std::unique_ptr<Pipes> pipes_;
     std::deque<nng_listener> listeners_;  // the last one is the path's
     unsigned bound_ = 0;                  // how many there have been
-    int watched_ = -1;                    // a duplicate of the last one's descriptor
+    std::string address_;                 // what the last one was bound to
+    int watched_ = -1;                    // a duplicate of its descriptor; -1: it could not be
     Stage stage_ = Stage::Quiet;
-    int trial_ = -1;  // our own connection
-    bool is_greeted_ = false;
-    bool is_pipe_ = false;
+    int trial_ = -1;          // our own connection
+    int waited_ = 0;          // how often it was waited for
     bool came_more_ = false;  // others, since it was opened
     int edges_ = 0;           // of the listening descriptor since then, with our own
     std::shared_ptr<void> alive_ = std::make_shared<char>();
