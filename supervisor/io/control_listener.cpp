@@ -230,7 +230,8 @@ void ControlListener::time_is_up() {
         case Stage::Settling:
         case Stage::Lacking: try_it(); break;
         case Stage::Trying:
-            if (waited_++ == 0 || (waited_ < most_waits && !is_greeted()))
+            ++waited_;
+            if (waited_ == 1 || (waited_ < most_waits && !is_greeted()))
                 return enter(Stage::Trying, trial_time);
             end_trial();
             replace();
