@@ -54,8 +54,8 @@ int descriptor_listening_at(const std::string& address) {
     return -1;
 }
 
-// What a REQ socket says first: the SP protocol over IPC (nng's transport; RFC drafts sp-protocol-ids-01 and
-// sp-tls-mapping-01 have the same eight bytes).
+// What a REQ socket says first: nanomsg's RFC drafts sp-tcp-mapping-01 (the header, which nng's IPC transport
+// has too) and sp-protocol-ids-01 (the number 0x30).
 constexpr std::string_view greeting("\0SP\0\0\x30\0\0", 8);
 
 }  // namespace
