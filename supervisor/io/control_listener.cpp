@@ -11,10 +11,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -60,64 +57,17 @@ constexpr std::string_view greeting("\0SP\0\0\x30\0\0", 8);
 
 }  // namespace
 
-// What nng's threads tell of the pipes, for the loop to take.
-struct ControlListener::Pipes {
-    struct Pipe {
-        int listener = 0;
-        bool is_own = false;
-    };
-
-    static void report(nng_pipe pipe, nng_pipe_ev event, void* pipes) {
-        static_cast<Pipes*>(pipes)->take(pipe, event == NNG_PIPE_EV_ADD_PRE);
-    }
-
-    void take(nng_pipe pipe, bool is_new) {
-        Pipe known;
-        if (is_new) {
-            std::uint64_t pid = 0;
-            nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid);
-            known = {nng_listener_id(nng_pipe_listener(pipe)), static_cast<pid_t>(pid) == ::getpid()};
-        }
-        const std::lock_guard lock(mutex);
-        if (is_new) {
-            open.emplace(nng_pipe_id(pipe), known);
-        } else {
-            const auto found = open.find(nng_pipe_id(pipe));
-            if (found == open.end()) return;
-            known = found->second;
-            open.erase(found);
-        }
-        if (!known.is_own) {
-            others = true;
-        } else if (is_new) {
-            own_came_by = known.listener;
-        } else {
-            return;
-        }
-        if (!std::exchange(is_told, true) && tell) tell();
-    }
-
-    std::mutex mutex;
-    std::map<int, Pipe> open;
-    bool others = false;  // came or went
-    int own_came_by = 0;  // the listener; 0: none
-    bool is_told = false;
-    std::function<void()> tell;
-};
-
 ControlListener::ControlListener(Loop& loop, std::string path, std::uint32_t mode, std::optional<gid_t> group)
     : loop_(loop),
       path_(std::move(path)),
       mode_(mode),
       group_(group),
       timer_(loop, [this] { time_is_up(); }),
-      pipes_(std::make_unique<Pipes>()) {
-    pipes_->tell = [this, alive = std::weak_ptr<void>(alive_)] {
-        loop_.from_any_thread([this, alive] {
-            if (!alive.expired()) told();
-        });
-    };
-}
+      pipes_(std::make_unique<ControlPipes>([this, alive = std::weak_ptr<void>(alive_)] {
+          loop_.from_any_thread([this, alive] {
+              if (!alive.expired()) told();
+          });
+      })) {}
 
 ControlListener::~ControlListener() {
     unwatch();
@@ -126,15 +76,13 @@ ControlListener::~ControlListener() {
 }
 
 void ControlListener::leave_behind() {
-    const std::lock_guard lock(pipes_->mutex);
-    pipes_->tell = nullptr;
-    [[maybe_unused]] const Pipes* const theirs = pipes_.release();
+    pipes_->mute();
+    [[maybe_unused]] const ControlPipes* const theirs = pipes_.release();
 }
 
 Result<void> ControlListener::open(nng_socket socket) {
     socket_ = socket;
-    for (const nng_pipe_ev event : {NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_REM_POST})
-        nng_pipe_notify(socket_, event, &Pipes::report, pipes_.get());
+    pipes_->follow(socket_);
     if (auto bound = bind(); !bound) return bound;
     return watch();
 }
@@ -207,14 +155,7 @@ void ControlListener::connected() {
 }
 
 void ControlListener::told() {
-    bool others = false;
-    int own_came_by = 0;
-    {
-        const std::lock_guard lock(pipes_->mutex);
-        pipes_->is_told = false;
-        others = std::exchange(pipes_->others, false);
-        own_came_by = std::exchange(pipes_->own_came_by, 0);
-    }
+    const auto [others, own_came_by] = pipes_->take_news();
     close_unused();
     if (stage_ == Stage::Trying) {
         came_more_ = came_more_ || others;
@@ -288,11 +229,8 @@ void ControlListener::replace() {
 
 void ControlListener::close_unused() {
     if (listeners_.size() < 2) return;
-    std::set<int> used{nng_listener_id(listeners_.back())};
-    {
-        const std::lock_guard lock(pipes_->mutex);
-        for (const auto& [id, pipe] : pipes_->open) used.insert(pipe.listener);
-    }
+    std::set<int> used = pipes_->listeners();
+    used.insert(nng_listener_id(listeners_.back()));
     for (auto each = listeners_.begin(); each != listeners_.end();) {
         if (used.contains(nng_listener_id(*each))) {
             ++each;

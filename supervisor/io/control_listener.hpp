@@ -16,6 +16,7 @@
 #include <string>
 
 #include "shared/result.hpp"
+#include "supervisor/io/control_pipes.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/timer.hpp"
 
@@ -48,7 +49,6 @@ class ControlListener {
     static constexpr std::size_t most_kept = 8;  // old listeners; one more closes the oldest, used or not
 
     enum class Stage { Quiet, Settling, Trying, Lacking };
-    struct Pipes;
 
     Result<void> bind();
     Result<void> watch();
@@ -71,7 +71,6 @@ class ControlListener {
     std::optional<gid_t> group_;
     Timer timer_;
     nng_socket socket_ = NNG_SOCKET_INITIALIZER;
-    std::unique_ptr<Pipes> pipes_;
     std::deque<nng_listener> listeners_;  // the last one is the path's
     unsigned bound_ = 0;                  // how many there have been
     std::string address_;                 // what the last one was bound to
@@ -82,6 +81,7 @@ class ControlListener {
     bool came_more_ = false;  // others, since it was opened
     int edges_ = 0;           // of the listening descriptor since then, with our own
     std::shared_ptr<void> alive_ = std::make_shared<char>();
+    std::unique_ptr<ControlPipes> pipes_;
 };
 
 }  // namespace pmctl
