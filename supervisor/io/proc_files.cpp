@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 
 #include "supervisor/io/descriptor.hpp"
 
@@ -27,6 +26,14 @@ std::optional<T> number(std::string_view text) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
     if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
     return value;
+}
+
+Duration to_duration(const timespec& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
+Duration tick() {
+    return Duration(std::chrono::seconds(1)) / ::sysconf(_SC_CLK_TCK);
 }
 
 }  // namespace
@@ -80,15 +87,14 @@ std::string boot_id() {
     return id;
 }
 
+std::uint64_t to_ticks(const timespec& since_boot) {
+    return static_cast<std::uint64_t>(to_duration(since_boot) / tick());
+}
+
 Duration age_of(std::uint64_t start_ticks) {
     timespec now{};
     ::clock_gettime(CLOCK_BOOTTIME, &now);
-    const Duration since_boot = std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec);
-    const auto a_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-    const Duration start =
-        std::chrono::seconds(start_ticks / a_second) +
-        std::chrono::nanoseconds(start_ticks % a_second * std::uint64_t{1'000'000'000} / a_second);
-    return std::max(since_boot - start, Duration::zero());
+    return std::max(to_duration(now) - static_cast<std::int64_t>(start_ticks) * tick(), Duration::zero());
 }
 
 Result<std::vector<pid_t>> all_pids() {

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -36,6 +37,8 @@ std::optional<ProcStat> read_proc_stat(pid_t pid);
 
 // Changes with every boot of the machine; "" where the kernel does not say.
 std::string boot_id();
+// What start_ticks is of a process that began then, by CLOCK_BOOTTIME (fs/proc/array.c of the kernel).
+std::uint64_t to_ticks(const timespec& since_boot);
 // How long ago that was. A tick is 10 ms, usually (_SC_CLK_TCK).
 Duration age_of(std::uint64_t start_ticks);
 // Of all processes that are there, zombies included. Error: /proc cannot be opened.

@@ -17,6 +17,7 @@
 
 #include "supervisor/io/exec_failure.hpp"
 #include "supervisor/io/loop.hpp"
+#include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/run_tag.hpp"
 #include "supervisor/io/spawn_child.hpp"
 
@@ -282,9 +283,14 @@ tl::expected<Child, SpawnFailure> Spawner::spawn(const SpawnRequest& request, co
     {
         const BlockedSignals blocked;
         const LentOomScore::Loan loan(lent_.get());
+        timespec before{};
+        ::clock_gettime(CLOCK_BOOTTIME, &before);
         child.pid = start_child(plan, static_cast<char*>(stack_) + guard_size + stack_size, stack_size,
                                 cgroup_fd, child.pidfd);
         clone_error = errno;
+        // The kernel noted its beginning in between (copy_process). Were /proc asked for it, it would keep
+        // entries of the process, which make its end dearer.
+        if (to_ticks(plan.began) == to_ticks(before)) child.start_ticks = to_ticks(before);
     }
     // A child that changes its user marks the memory that it shares as not to be dumped (prctl(2)).
     if (plan.set_uid && dumpable_) ::prctl(PR_SET_DUMPABLE, 1);

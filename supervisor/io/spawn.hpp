@@ -23,7 +23,8 @@ namespace pmctl {
 // Both are the receiver's: the pidfd to close, the process to wait for.
 struct Child {
     pid_t pid = -1;
-    int pidfd = -1;  // close-on-exec
+    int pidfd = -1;                 // close-on-exec
+    std::uint64_t start_ticks = 0;  // as proc_pid_stat(5) will say it; 0: not known
 };
 
 // Stay the caller's; -1: /dev/null.

@@ -152,6 +152,7 @@ IN_CHILD int execute(const ChildPlan& plan) {
 
 IN_CHILD int run_plan(void* argument) {
     auto& plan = *static_cast<ChildPlan*>(argument);
+    ::syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &plan.began);
     reset_dispositions(plan.changed_signals);
     if (plan.cgroup_procs >= 0 && ::syscall(SYS_write, plan.cgroup_procs, "0", 1) != 1) {
         give_up(plan, SpawnStep::Cgroup, errno);

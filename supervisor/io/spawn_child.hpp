@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <ctime>
 
 namespace pmctl {
 
@@ -57,7 +58,8 @@ struct ChildPlan {
 
     // The answer.
     SpawnStep failed = SpawnStep::None;
-    int error = 0;  // errno
+    int error = 0;     // errno
+    timespec began{};  // CLOCK_BOOTTIME, by the child's first step
 };
 
 // The signals that this process ignores or catches, as a set of bits: bit 0 is signal 1.

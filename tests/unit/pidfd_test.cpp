@@ -5,6 +5,7 @@
 #include "supervisor/io/proc_files.hpp"
 #include "tests/unit/event_wait.hpp"
 #include "tests/unit/orphanage.hpp"
+#include "tests/unit/spawned.hpp"
 
 using namespace pmctl;
 using namespace pmctl::test;
@@ -154,4 +155,23 @@ TEST_CASE("the stat of a process is read whatever its name is") {
     CHECK_FALSE(read_proc_stat(-1));
     CHECK(age_of(own->start_ticks) < std::chrono::hours(1));
     CHECK(boot_id().size() == 36);
+}
+
+TEST_CASE("The clock tells of a child what /proc says of its beginning") {
+    auto spawner = test::spawner();
+    int known = 0;
+    for (int i = 0; i < 100 && known < 5; ++i) {
+        const auto child = spawner.spawn(request({"sleep", "1000"}), {});
+        REQUIRE(child);
+        const auto stat = read_proc_stat(child->pid);
+        ::kill(child->pid, SIGKILL);
+        ::waitpid(child->pid, nullptr, 0);
+        ::close(child->pidfd);
+        REQUIRE(stat);
+        // 0: a tick ended in between.
+        if (child->start_ticks == 0) continue;
+        CHECK(child->start_ticks == stat->start_ticks);
+        ++known;
+    }
+    CHECK(known == 5);
 }
