@@ -125,7 +125,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     gather_log_lines([&loop](Loop::Callback flush) { loop.later(std::move(flush)); });
     loop.run();
     gather_log_lines({});
-    (*effects)->end_orphans();
+    (*effects)->end_all();
     spdlog::info("pmctld ends");
     return 0;
 }

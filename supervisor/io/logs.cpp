@@ -1,11 +1,17 @@
 #include "supervisor/io/logs.hpp"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
+#include <span>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "supervisor/io/log_seam.hpp"
@@ -29,6 +35,24 @@ Result<void> make_folder(const std::string& folder) {
     if (error) return fail("mkdir '" + folder + "': " + error.message());
     std::filesystem::permissions(folder, std::filesystem::perms::owner_all, error);
     return {};
+}
+
+// Those of names that had no run in this supervisor's life, and the folder. There is nobody left to be told
+// of what fails.
+void remove_fifos(const char* folder) {
+    DIR* const all = ::opendir(folder);
+    if (all == nullptr) return;
+    while (const dirent* each = ::readdir(all)) {  // NOLINT(concurrency-mt-unsafe): a stream of our own
+        const auto* const name = static_cast<const char*>(each->d_name);
+        struct stat status{};
+        bool is_fifo = each->d_type == DT_FIFO;
+        if (each->d_type == DT_UNKNOWN)  // some file systems do not say, readdir(3)
+            is_fifo =
+                ::fstatat(::dirfd(all), name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISFIFO(status.st_mode);
+        if (is_fifo) ::unlinkat(::dirfd(all), name, 0);
+    }
+    ::closedir(all);
+    ::rmdir(folder);
 }
 
 }  // namespace
@@ -146,9 +170,11 @@ void Logs::set(const std::string& log_name, const LogSettings& settings) {
 }
 
 void Logs::drain(const std::string& log_name) {
-    const auto known = entries_.find(log_name);
-    if (known == entries_.end() || known->second->blocked) return;
-    Entry& entry = *known->second;
+    if (const auto known = entries_.find(log_name); known != entries_.end()) drain(*known->second);
+}
+
+void Logs::drain(Entry& entry) {
+    if (entry.blocked) return;
     pump(entry, entry.out, drain_share);
     if (!entry.blocked) pump(entry, entry.err, drain_share);
 }
@@ -166,16 +192,47 @@ void Logs::close(const std::string& log_name) {
     entries_.erase(known);
 }
 
-void Logs::close_all() {
-    while (!entries_.empty()) close(std::string(entries_.begin()->first));
-    std::error_code error;  // there is nobody left to tell
-    // Those of names that had no run in this supervisor's life.
-    for (std::filesystem::directory_iterator each(fifo_folder_, error), end; each != end;
-         each.increment(error)) {
-        if (each->symlink_status(error).type() == std::filesystem::file_type::fifo)
-            ::unlink(each->path().c_str());
+// One call looks at all FIFOs, of which a thousand names have two thousand.
+void Logs::drain_all() {
+    std::vector<pollfd> ends;  // two an entry, in the entries' order
+    for (const auto& [name, entry] : entries_) {
+        for (const int fd : {entry->out.fd(), entry->err.fd()}) ends.push_back({fd, POLLIN, 0});
     }
-    std::filesystem::remove(fifo_folder_, error);
+    const bool looked = ::poll(ends.data(), ends.size(), 0) >= 0;
+    std::size_t place = 0;
+    for (const auto& [name, entry] : entries_) {
+        if (!looked || ends[place].revents != 0 || ends[place + 1].revents != 0) drain(*entry);
+        place += 2;
+    }
+}
+
+// Of a thousand names this would be a fifth of a stop: so two threads share it.
+void Logs::close_all() {
+    std::vector<std::unique_ptr<Entry>> all;
+    for (auto& [name, entry] : entries_) {
+        loop_.forget(entry->out.fd());
+        loop_.forget(entry->err.fd());
+        all.push_back(std::move(entry));
+    }
+    blocked_.clear();
+    entries_.clear();
+    const auto close_some = [](std::span<std::unique_ptr<Entry>> some) {
+        for (std::unique_ptr<Entry>& entry : some) {
+            entry->out.remove();
+            entry->err.remove();
+            entry.reset();
+        }
+    };
+    const std::span<std::unique_ptr<Entry>> both(all);
+    std::thread other;
+    try {
+        other = std::thread(close_some, both.subspan(all.size() / 2));
+    } catch (const std::system_error&) {
+        close_some(both.subspan(all.size() / 2));
+    }
+    close_some(both.first(all.size() / 2));
+    if (other.joinable()) other.join();
+    remove_fifos(fifo_folder_.c_str());
 }
 
 std::vector<int> Logs::descriptors() const {

@@ -50,7 +50,10 @@ class Logs {
     void drain(const std::string& log_name);
     // No further run will come. The log files stay.
     void close(const std::string& log_name);
-    // No run of any name is left: no FIFO stays, and not their folder.
+    // The same of all names.
+    void drain_all();
+    // No run of any name is left, and the loop has ended: no FIFO stays, and not their folder. What is in
+    // them is to be drained before.
     void close_all();
 
     // Our ends of all FIFOs.
@@ -72,6 +75,7 @@ class Logs {
     Result<Entry*> entry_for(const std::string& log_name, const LogSettings& settings, pid_t writer);
     Result<void> mend_seam(Entry& entry);
     Result<void> watch(Entry& entry);
+    void drain(Entry& entry);
     void pump(Entry& entry, LogPipe& pipe, std::size_t budget);
     Result<void> pump_once(Entry& entry, LogPipe& pipe, std::size_t budget);
     void failed(Entry& entry, const std::string& reason);

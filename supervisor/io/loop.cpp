@@ -57,6 +57,8 @@ struct Loop::Inner {
         }
     }
 
+    bool drop(int fd);  // true: it was watched
+
     void arm() {
         outer.async_wait(asio::posix::stream_descriptor::wait_read,
                          [this](const boost::system::error_code& error) {
@@ -147,10 +149,19 @@ Result<void> Loop::rewatch(int fd, std::uint32_t events) {
     return {};
 }
 
-void Loop::unwatch(int fd) {
+bool Loop::Inner::drop(int fd) {
     const auto index = static_cast<std::size_t>(fd);
-    if (fd < 0 || index >= inner_->watches.size() || inner_->watches[index].number == 0) return;
-    inner_->watches[index] = {};
+    if (fd < 0 || index >= watches.size() || watches[index].number == 0) return false;
+    watches[index] = {};
+    return true;
+}
+
+void Loop::forget(int fd) {
+    inner_->drop(fd);
+}
+
+void Loop::unwatch(int fd) {
+    if (!inner_->drop(fd)) return;
     epoll_event ignored{};  // needed by kernels before 2.6.9, says epoll_ctl(2)
     ::epoll_ctl(inner_->epoll, EPOLL_CTL_DEL, fd, &ignored);
 }

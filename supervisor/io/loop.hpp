@@ -36,6 +36,9 @@ class Loop {
     Result<void> watch(int fd, std::uint32_t events, Ready ready);
     Result<void> rewatch(int fd, std::uint32_t events);  // other events, same callback
     void unwatch(int fd);
+    // The same for one that is closed next, by the last who holds what it stands for (not only the last
+    // descriptor here: a child may have it too): the close takes it off the epoll, epoll(7), Q6.
+    void forget(int fd);
 
     // When all events that are ready now have been handled; in the order asked for.
     void later(Callback callback);

@@ -176,7 +176,7 @@ void ProcessTable::on_end(pid_t pid) {
         if (info.si_pid == 0) return;  // not yet: the descriptor stays readable
         status = to_status(info);
     }
-    loop_.unwatch(found->second.pidfd);
+    loop_.forget(found->second.pidfd);  // no child has it: one that is being started has executed its program
     ::close(found->second.pidfd);
     Entry ended = std::move(found->second);
     entries_.erase(found);

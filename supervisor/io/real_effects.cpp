@@ -96,8 +96,10 @@ void RealEffects::serve(Supervisor& supervisor, Hooks hooks) {
     rest_.set(Loop::now().steady + until_rest);
 }
 
-void RealEffects::end_orphans() {
+void RealEffects::end_all() {
     processes_->end_orphans(orphan_patience);
+    logs_->drain_all();
+    store_->finish();  // which takes its time, on a thread of its own; there is nothing to be told any longer
     logs_->close_all();
 }
 
@@ -166,7 +168,8 @@ std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& re
         } else if (auto added = processes_->add(request.run, *child, std::move(cgroups[job])); !added) {
             outcome = lack(added.error());
         } else {
-            live_[request.run] = {request.log_name, request.fingerprint, request.listen_port != 0, 0};
+            live_[request.run] = {request.log_name, request.fingerprint, request.listen_port != 0,
+                                  start_ticks_of(*child)};
             outcome = child->pid;
         }
     }
@@ -277,6 +280,18 @@ void RealEffects::complete(RunRecord& run) const {
     if (run.start_ticks == 0) run.start_ticks = live.start_ticks;
     if (run.start_ticks != 0) return;
     if (const auto stat = read_proc_stat(run.pid)) run.start_ticks = stat->start_ticks;
+}
+
+// 0: not known yet.
+std::uint64_t RealEffects::start_ticks_of(const Child& child) {
+    if (child.start_ticks == 0 || clock_tells_starts_ == false) return 0;
+    if (!clock_tells_starts_) {
+        const auto stat = read_proc_stat(child.pid);
+        if (!stat) return 0;
+        clock_tells_starts_ = stat->start_ticks == child.start_ticks;
+        return stat->start_ticks;
+    }
+    return child.start_ticks;
 }
 
 void RealEffects::store(StoreWrite write) {

@@ -64,7 +64,7 @@ class RealEffects final : public Effects {
     void collect_logs(const std::string& log_name) override;
 
     // The loop has ended: nothing that a run has started outlives the supervisor, nor its FIFOs.
-    void end_orphans();
+    void end_all();
 
     // What is to outlast this program (handover.hpp): the store is written, listening sockets and FIFOs are
     // added. Error: it cannot be written.
@@ -128,10 +128,11 @@ class RealEffects final : public Effects {
         std::string log_name;
         std::string fingerprint;
         bool listening = false;
-        std::uint64_t start_ticks = 0;  // of one that was adopted
+        std::uint64_t start_ticks = 0;  // 0: not known
     };
 
     void complete(RunRecord& run) const;
+    std::uint64_t start_ticks_of(const Child& child);
     std::unique_ptr<RunCgroup> cgroup_of(const RunRecord& record);
     void adopt_logs(const std::string& log_name, pid_t pid);
     void adopt_waiting_logs();
@@ -164,6 +165,8 @@ class RealEffects final : public Effects {
     std::unordered_map<RunNumber, LiveRun> live_;
     std::unordered_map<RunNumber, Finding> found_;  // alive, and not adopted yet
     std::string boot_id_ = boot_id();
+    // That clock and /proc tell the same of when a process began: asked once, since it is not so everywhere.
+    std::optional<bool> clock_tells_starts_;
     TimePoint begun_ = clock();
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::vector<EndedRun> ended_;  // in this turn of the loop

@@ -19,8 +19,9 @@ namespace pmctl {
 
 namespace {
 
-constexpr std::size_t transaction_size = 512;
-constexpr std::uint64_t prune_every = 4096;  // events, marks
+constexpr std::size_t transaction_size = 4096;  // each of intentions waits for the disk
+constexpr std::size_t kept_capacity = 512;      // of the writer's batch, for the next one
+constexpr std::uint64_t prune_every = 4096;     // events, marks
 
 // What an operator asked for: on the disk before the answer goes out.
 bool is_intention(const StoreWrite& write) {
@@ -97,7 +98,7 @@ void StateStore::Inner::work() {
     for (;;) {
         if (batch_done == batch.size()) {
             batch.clear();
-            if (batch.capacity() > transaction_size) batch.shrink_to_fit();  // after a burst, not at the next
+            if (batch.capacity() > kept_capacity) batch.shrink_to_fit();  // after a burst, not at the next
             batch_done = 0;
             idle = true;
             to_writer.wait(lock, [this] { return !queue.empty() || ending; });
@@ -288,12 +289,16 @@ Result<void> StateStore::check(const std::string& state_dir) {
     return {};
 }
 
-StateStore::~StateStore() {
+void StateStore::finish() {
     {
         const std::lock_guard lock(inner_->mutex);
         inner_->ending = true;
     }
     inner_->to_writer.notify_one();
+}
+
+StateStore::~StateStore() {
+    finish();
     inner_->writer.join();
     const std::uint64_t lost = inner_->queued - inner_->finished;
     if (lost > 0 && inner_->on_trouble)

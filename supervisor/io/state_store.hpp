@@ -43,7 +43,7 @@ class StateStore {
     // Could this program go on with what is stored there? Nothing is well, too; nothing is changed. Error:
     // why not.
     static Result<void> check(const std::string& state_dir);
-    // Writes what is queued; what a disk that is full refuses to take at the last try is lost, and said.
+    // As finish, and waits for it; what is lost is said.
     ~StateStore();
     StateStore(const StateStore&) = delete;
     StateStore& operator=(const StateStore&) = delete;
@@ -63,6 +63,10 @@ class StateStore {
     // where nothing is queued. Error: Timeout, or Failed with the disk's reason after a new try; the writes
     // stay queued all the same.
     Result<void> flush(Duration cap);
+
+    // Nothing more comes: the writer writes what is queued and closes the file, while this returns at once.
+    // What a disk that is full refuses to take at the last try is lost.
+    void finish();
 
     // Of one name ("": of any), oldest first: the last `limit` before number `before`, or the first `limit`
     // after number `after`. Reads the disk, so for what people ask; what is queued is not in it yet.

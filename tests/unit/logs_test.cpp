@@ -58,6 +58,7 @@ TEST_CASE("at the end no FIFO stays, whoever made it, and every log does") {
     const Ends other(test.open("other"));
     REQUIRE(::mkfifo(test.fifo("earlier.out").c_str(), 0600) == 0);
     web.out("last words\n");
+    test.logs->drain_all();
     test.logs->close_all();
     CHECK_FALSE(std::filesystem::exists(std::filesystem::path(test.fifo("web.out")).parent_path()));
     CHECK(raw_of(test.log("web"), LogStream::Out) == "last words\n");
