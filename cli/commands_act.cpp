@@ -44,7 +44,7 @@ Result<int> run_action(Session& session) {
         return 0;
     }
     Waiting waiting(goal_of(session.args().command));
-    for (const ActionReply::Item& item : reply->items) waiting.add(item.name, item.run);
+    waiting.add(*reply);
     return follow_and_tell(session, *client, waiting);
 }
 
@@ -58,7 +58,7 @@ Result<int> run_scale(Session& session) {
         return 0;
     }
     Waiting waiting(Goal::Converged);
-    for (const ActionReply::Item& item : reply->items) waiting.add(item.name, item.run);
+    waiting.add(*reply);
     return follow_and_tell(session, *client, waiting);
 }
 
@@ -102,7 +102,7 @@ Result<int> run_reload(Session& session) {
         // What was removed has no row to wait for, unless its process takes its time.
         if (each.action != "keep" && each.action != "stop") waiting.add(each.instance, 0);
     }
-    const auto over = follow(*client, waiting, args.timeout, [](const Waiting::Item&) {});
+    const auto over = follow(*client, waiting, args.timeout, [](const auto&) {});
     const bool converged = over && !waiting.has_failed();
     if (args.json) session.print(changes_json(reply->changes, converged));
     if (converged) {
@@ -130,7 +130,7 @@ Result<int> run_wait(Session& session) {
         const bool counts = !healthy || !args.targets.names.empty() || row.wanted == "running";
         if (counts) waiting.add(row.name, row.run);
     }
-    const auto over = follow(*client, waiting, args.timeout, [](const Waiting::Item&) {});
+    const auto over = follow(*client, waiting, args.timeout, [](const auto&) {});
     if (!over) return tl::unexpected(over.error());
     if (waiting.has_failed()) return fail(ErrorKind::Unsettled, failure_of(waiting).message);
     return 0;

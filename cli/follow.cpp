@@ -39,33 +39,57 @@ std::string words_on(const Waiting& waiting, Verdict verdict) {
     return text;
 }
 
+// What is under way changes yet, and that is told: first only the others are looked at, where they are few.
+// Their rows, or nothing where everything is to be looked at.
+std::optional<StatusReply> first_look(Client& client, const Waiting& waiting) {
+    if (waiting.asked_at() == 0) return std::nullopt;
+    StatusRequest request;
+    request.targets.names = waiting.names_at_rest();
+    StatusReply none;
+    none.generation = waiting.asked_at();
+    if (request.targets.names.empty()) return none;
+    if (request.targets.names.size() > most_names) return std::nullopt;
+    auto reply = client.ask_for<StatusReply>(request);
+    if (!reply) return std::nullopt;  // one may be gone; all that there is tells which
+    reply->generation = waiting.asked_at();
+    return std::move(*reply);
+}
+
 }  // namespace
 
 Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> timeout,
-                    const std::function<void(const Waiting::Item&)>& decided) {
+                    const std::function<void(const std::vector<const Waiting::Item*>&)>& decided) {
     const Duration limit = timeout.value_or(default_timeout);
     const auto until = std::chrono::steady_clock::now() + limit;
     StatusRequest request;
     if (waiting.items().size() <= most_names) request.targets.names = waiting.names();
+    const auto take = [&](const StatusReply& reply) {
+        std::vector<const Waiting::Item*> now;
+        for (const std::size_t index : waiting.update(reply)) now.push_back(&waiting.items()[index]);
+        if (!now.empty()) decided(now);
+        request.since = reply.generation;
+    };
+    if (const auto looked = first_look(client, waiting)) take(*looked);
     while (!waiting.is_over()) {
+        const Duration left =
+            limit == Duration::zero() ? longest_ask : until - std::chrono::steady_clock::now();
+        const bool time_is_up = request.since != 0 && left <= Duration::zero();
+        // What is told then is what is: not all of it need have been seen.
+        if (time_is_up) request.since = 0;
+        request.wait = request.since == 0 ? Duration::zero() : std::min(left, longest_ask);
         auto reply = client.ask_for<StatusReply>(request);
         if (!reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty()) {
             // One of them was gone before it could be asked about: then all that there is tells which.
             request.targets.names.clear();
-            continue;
+            reply = client.ask_for<StatusReply>(request);
         }
         if (!reply) return tl::unexpected(reply.error());
         if (request.since == 0) add_gone(waiting, *reply);
-        for (const std::size_t index : waiting.update(*reply)) decided(waiting.items()[index]);
-        request.since = reply->generation;
-        const Duration left =
-            limit == Duration::zero() ? longest_ask : until - std::chrono::steady_clock::now();
-        if (waiting.is_over()) break;
-        if (left <= Duration::zero()) {
+        take(*reply);
+        if (time_is_up && !waiting.is_over()) {
             return fail(ErrorKind::Timeout, "timed out after " + format_duration(limit) + ": " +
                                                 words_on(waiting, Verdict::Open));
         }
-        request.wait = std::min(left, longest_ask);
     }
     return {};
 }
@@ -94,11 +118,14 @@ void tell_failures(Session& session, Client& client, const Waiting& waiting) {
 
 Result<int> follow_and_tell(Session& session, Client& client, Waiting& waiting) {
     const bool json = session.args().json;
-    const auto over = follow(client, waiting, session.args().timeout, [&](const Waiting::Item& item) {
-        if (json || item.verdict != Verdict::Done) return;
-        session.print(item.gone ? item.name + "  gone\n" : outcome_line(item.row, session.style()));
+    const auto print = [&](const std::vector<const Waiting::Item*>& decided) {
+        for (const Waiting::Item* item : decided) {
+            if (json || item->verdict != Verdict::Done) continue;
+            session.print(item->gone ? item->name + "  gone\n" : outcome_line(item->row, session.style()));
+        }
         session.flush();
-    });
+    };
+    const auto over = follow(client, waiting, session.args().timeout, print);
     if (json) session.print(status_json(waiting.rows()) + "\n");
     if (!over) {
         // What failed while the rest was waited for is not to be left unsaid.

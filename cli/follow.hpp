@@ -13,10 +13,10 @@ namespace pmctl {
 // startup_timeout is 60 s unless configured, and a stop before it takes 10.
 constexpr Duration default_timeout = std::chrono::seconds(90);
 
-// `decided` hears of each as soon as it is. Error: Timeout naming what is still open, Unavailable when the
-// supervisor went away.
+// `decided` hears of those that are, as soon as they are. Error: Timeout naming what is still open,
+// Unavailable when the supervisor went away.
 Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> timeout,
-                    const std::function<void(const Waiting::Item&)>& decided);
+                    const std::function<void(const std::vector<const Waiting::Item*>&)>& decided);
 // The same, with the outcome printed: a line for each that is done; for one that failed its reason, its last
 // log lines and what to try on standard error. With --json the rows at the end. The value is the exit status.
 Result<int> follow_and_tell(Session& session, Client& client, Waiting& waiting);

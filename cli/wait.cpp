@@ -58,13 +58,25 @@ Verdict judge_gone(Goal goal) {
     return Verdict::Failed;
 }
 
-void Waiting::add(std::string name, std::uint64_t run_before) {
+void Waiting::add(Item item) {
     const auto place =
-        std::lower_bound(items_.begin(), items_.end(), name,
-                         [](const Item& item, const std::string& text) { return item.name < text; });
-    if (place != items_.end() && place->name == name) return;
-    items_.insert(place, Item{std::move(name), run_before, Verdict::Open, false, {}});
+        std::lower_bound(items_.begin(), items_.end(), item.name,
+                         [](const Item& each, const std::string& text) { return each.name < text; });
+    if (place != items_.end() && place->name == item.name) return;
+    items_.insert(place, std::move(item));
     ++open_;
+}
+
+void Waiting::add(std::string name, std::uint64_t run_before) {
+    add(Item{.name = std::move(name), .run_before = run_before});
+}
+
+void Waiting::add(const ActionReply& reply) {
+    asked_at_ = reply.generation;
+    for (const ActionReply::Item& item : reply.items) {
+        const bool under_way = item.state == "Starting" || item.state == "Stopping";
+        add(Item{.name = item.name, .run_before = item.run, .under_way = under_way});
+    }
 }
 
 Waiting::Item* Waiting::find(const std::string& name) {
@@ -106,6 +118,14 @@ std::vector<std::string> Waiting::names() const {
     std::vector<std::string> found;
     found.reserve(items_.size());
     for (const Item& item : items_) found.push_back(item.name);
+    return found;
+}
+
+std::vector<std::string> Waiting::names_at_rest() const {
+    std::vector<std::string> found;
+    for (const Item& item : items_) {
+        if (!item.under_way) found.push_back(item.name);
+    }
     return found;
 }
 

@@ -34,27 +34,35 @@ class Waiting {
         std::uint64_t run_before = 0;
         Verdict verdict = Verdict::Open;
         bool gone = false;
-        StatusRow row;  // as last seen
+        bool under_way = false;  // when it was asked for: a change of its state is still to come
+        StatusRow row;           // as last seen
     };
 
     explicit Waiting(Goal goal) : goal_(goal) {}
     void add(std::string name, std::uint64_t run_before);
+    // All that an action was about.
+    void add(const ActionReply& reply);
     // The indices of those that were decided by this.
     std::vector<std::size_t> update(const StatusReply& reply);
 
     const std::vector<Item>& items() const { return items_; }
     bool is_over() const { return open_ == 0; }
     bool has_failed() const;
+    // The generation of the action's reply, after which it tells of changes; 0: there was none.
+    std::uint64_t asked_at() const { return asked_at_; }
+    std::vector<std::string> names_at_rest() const;  // those that were not under way
     std::vector<std::string> names() const;
     std::vector<std::string> open_names() const;
     std::vector<StatusRow> rows() const;  // of those that are still there
 
   private:
     Item* find(const std::string& name);
+    void add(Item item);
 
     Goal goal_;
     std::vector<Item> items_;  // sorted by name
     std::size_t open_ = 0;
+    std::uint64_t asked_at_ = 0;
 };
 
 }  // namespace pmctl

@@ -232,6 +232,7 @@ struct ActionReply {
         std::string name;
         std::uint64_t run = 0;  // the run before the action: a restart is over when a later one is settled
         std::string note;       // "was running already", "" usually
+        std::string state;      // what the action has made of it so far: "Stopping", "Starting"
         bool operator==(const Item&) const = default;
     };
     std::uint64_t generation = 0;

@@ -165,6 +165,7 @@ void fields(auto& visit, Is<ActionReply::Item> auto& m) {
     visit("name", m.name);
     visit("run", m.run);
     visit("note", m.note);
+    visit("state", m.state);
 }
 void fields(auto& visit, Is<ActionReply> auto& m) {
     visit("generation", m.generation);

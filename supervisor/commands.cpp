@@ -68,13 +68,16 @@ ActionReply Commands::action_reply(const std::vector<Member*>& members) const {
     ActionReply reply;
     for (const Member* member : members) {
         const Replica& replica = member->replica;
-        reply.items.push_back({member->name, replica.run ? replica.run->number : 0, ""});
+        reply.items.push_back({member->name, replica.run ? replica.run->number : 0, "", ""});
     }
     return reply;
 }
 
-ActionReply Commands::done(ActionReply reply) {
+// `members`: those of the items, in their order.
+ActionReply Commands::done(ActionReply reply, const std::vector<Member*>& members) {
     effects_.sync_store();
+    for (std::size_t i = 0; i < members.size(); ++i)
+        reply.items[i].state = to_text(phase_of(members[i]->replica));
     reply.generation = supervisor_.roster().generation();
     return reply;
 }
@@ -95,11 +98,11 @@ Commands::Answer Commands::on(const StartRequest& request, bool, Now now) {
         }
         const bool up = has_live_run(replica) && replica.wanted == Wanted::Running;
         const char* note = !by_name ? "needed by another" : up ? "was running already" : "";
-        reply.items.push_back({each->name, replica.run ? replica.run->number : 0, note});
+        reply.items.push_back({each->name, replica.run ? replica.run->number : 0, note, ""});
         to_start.push_back(each);
     }
     supervisor_.start(to_start, now);
-    return done(std::move(reply));
+    return done(std::move(reply), to_start);
 }
 
 Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
@@ -110,7 +113,7 @@ Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
         if (!has_live_run((*members)[i]->replica)) reply.items[i].note = "was not running";
     }
     supervisor_.stop(*members, now);
-    return done(std::move(reply));
+    return done(std::move(reply), *members);
 }
 
 Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
@@ -123,7 +126,7 @@ Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
     }
     ActionReply reply = action_reply(*members);
     supervisor_.restart(*members, request.rolling, now);
-    return done(std::move(reply));
+    return done(std::move(reply), *members);
 }
 
 Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
@@ -177,7 +180,9 @@ Commands::Answer Commands::on(const ScaleRequest& request, bool, Now now) {
     for (const auto& [id, replicas] : request.replicas)
         supervisor_.scale(*supervisor_.roster().find(id), replicas, now);
     // Nothing named is everything elsewhere.
-    return done(targets.names.empty() ? ActionReply{} : action_reply(still_there(targets)));
+    if (targets.names.empty()) return done({}, {});
+    const auto members = still_there(targets);
+    return done(action_reply(members), members);
 }
 
 Commands::Answer Commands::on(const SignalRequest& request, bool, Now now) {
@@ -193,7 +198,7 @@ Commands::Answer Commands::on(const SignalRequest& request, bool, Now now) {
     }
     if (!idle.empty()) return fail("no process to signal: " + idle + " not running");
     for (Member* each : *members) supervisor_.signal(*each, *number, now);
-    return done(action_reply(*members));
+    return done(action_reply(*members), *members);
 }
 
 Commands::Answer Commands::on(const ResetRequest& request, bool, Now now) {
@@ -201,7 +206,7 @@ Commands::Answer Commands::on(const ResetRequest& request, bool, Now now) {
     if (!members) return tl::unexpected(members.error());
     ActionReply reply = action_reply(*members);
     for (Member* each : *members) supervisor_.reset(*each, now);
-    return done(std::move(reply));
+    return done(std::move(reply), *members);
 }
 
 Commands::Answer Commands::on(const DownRequest& request, bool, Now now) {

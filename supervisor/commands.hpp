@@ -53,7 +53,7 @@ class Commands {
     std::vector<Member*> still_there(const Targets& targets) const;
     std::vector<Member*> with_dependencies(const std::vector<Member*>& members) const;
     ActionReply action_reply(const std::vector<Member*>& members) const;
-    ActionReply done(ActionReply reply);
+    ActionReply done(ActionReply reply, const std::vector<Member*>& members);
 
     Supervisor& supervisor_;
     Effects& effects_;

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <mutex>
 #include <vector>
 
 #include "cli/follow.hpp"
@@ -26,10 +27,13 @@ StatusRow row(const std::string& state, Outlook outlook, std::uint64_t run) {
 
 // Answers each status request with the next of these; the last one's followers wait.
 Control::Handler in_turn(std::vector<StatusReply> replies, std::atomic<std::size_t>& asked) {
-    return [replies = std::move(replies), &asked](const Request&, bool may_park,
+    return [replies = std::move(replies), &asked](const Request& request, bool may_park,
                                                   const Peer&) -> std::optional<Result<Reply>> {
         if (asked < replies.size()) return Result<Reply>(replies[asked++]);
         if (may_park) return std::nullopt;
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status != nullptr && status->since == 0)
+            return Result<Reply>(replies.back());  // all that there is
         return Result<Reply>(StatusReply{99, {}, {}, ""});
     };
 }
@@ -98,8 +102,8 @@ TEST_CASE("following ends as soon as all is decided") {
     REQUIRE(client.has_value());
     Waiting waiting(Goal::Restarted);
     waiting.add("web", 1);
-    int told = 0;
-    const auto over = follow(*client, waiting, 30s, [&](const Waiting::Item&) { ++told; });
+    std::size_t told = 0;
+    const auto over = follow(*client, waiting, 30s, [&](const auto& decided) { told += decided.size(); });
     CHECK(over.has_value());
     CHECK(told == 1);
     CHECK(asked == 3);
@@ -113,7 +117,7 @@ TEST_CASE("following names what is open when the time is up, and what failed whe
     REQUIRE(client.has_value());
     Waiting waiting(Goal::Started);
     waiting.add("web", 1);
-    const auto late = follow(*client, waiting, 20ms, [](const Waiting::Item&) {});
+    const auto late = follow(*client, waiting, 20ms, [](const auto&) {});
     REQUIRE_FALSE(late.has_value());
     CHECK(late.error().kind == ErrorKind::Timeout);
     CHECK(late.error().message == "timed out after 20ms: 'web': Starting");
@@ -140,9 +144,61 @@ TEST_CASE("what was gone before it could be asked about is no error of who follo
     Waiting waiting(Goal::Converged);
     waiting.add("web", 1);
     waiting.add("old", 1);
-    CHECK(follow(*client, waiting, 30s, [](const Waiting::Item&) {}));
+    CHECK(follow(*client, waiting, 30s, [](const auto&) {}));
     CHECK_FALSE(waiting.has_failed());
     CHECK(asked == 2);
+}
+
+TEST_CASE("of what is under way only changes are asked for, and what is at rest is looked at first") {
+    std::mutex mutex;
+    std::vector<StatusRequest> requests;
+    TestDoor door([&](const Request& request, bool, const Peer&) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{});
+        const std::lock_guard lock(mutex);
+        requests.push_back(*status);
+        StatusRow web = row("Stopped", Outlook::Settled, 3);
+        web.wanted = "stopped";
+        web.pid.reset();
+        StatusRow db = web;
+        db.name = "db";
+        return Result<Reply>(StatusReply{9, {status->since == 0 ? db : web}, {}, ""});
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Stopped);
+    waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}, {"db", 0, "was not running", "Stopped"}}});
+    CHECK(follow(*client, waiting, 30s, [](const auto&) {}));
+    REQUIRE(requests.size() == 2);
+    CHECK(requests[0].targets.names == std::vector<std::string>{"db"});
+    CHECK(requests[0].since == 0);
+    CHECK(requests[1].targets.names == std::vector<std::string>{"db", "web"});
+    CHECK(requests[1].since == 7);
+    CHECK(requests[1].wait > Duration::zero());
+
+    Waiting all_under_way(Goal::Stopped);
+    all_under_way.add(ActionReply{8, {{"web", 3, "", "Stopping"}}});
+    CHECK(follow(*client, all_under_way, 30s, [](const auto&) {}));
+    REQUIRE(requests.size() == 3);
+    CHECK(requests[2].since == 8);
+}
+
+TEST_CASE("what was under way, and still is when the time is up, is looked at to be named") {
+    TestDoor door([&](const Request& request, bool may_park, const Peer&) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{});
+        if (status->since == 0)
+            return Result<Reply>(StatusReply{7, {row("Stopping", Outlook::Pending, 3)}, {}, ""});
+        if (may_park) return std::nullopt;
+        return Result<Reply>(StatusReply{7, {}, {}, ""});
+    });
+    auto client = Client::connect(door.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Restarted);
+    waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}}});
+    const auto late = follow(*client, waiting, 20ms, [](const auto&) {});
+    REQUIRE_FALSE(late.has_value());
+    CHECK(late.error().message == "timed out after 20ms: 'web': Stopping");
 }
 
 TEST_CASE("a supervisor that goes away in the middle of a wait is said to have") {
@@ -157,7 +213,7 @@ TEST_CASE("a supervisor that goes away in the middle of a wait is said to have")
         door->eventually_parked(1);
         door->close();
     });
-    const auto over = follow(*client, waiting, 30s, [](const Waiting::Item&) {});
+    const auto over = follow(*client, waiting, 30s, [](const auto&) {});
     ends.join();
     REQUIRE_FALSE(over.has_value());
     CHECK(over.error().kind == ErrorKind::Unavailable);

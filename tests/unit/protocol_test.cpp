@@ -84,7 +84,7 @@ std::vector<Reply> every_reply() {
                       "/var/x",
                       {{"pmctl why web", "what happened"}},
                       {"pid 42 on port 30000: drains, told to end in 5s"}},
-        ActionReply{5, {{"web", 3, "was running already"}, {"db", 0, ""}}},
+        ActionReply{5, {{"web", 3, "was running already", "Running"}, {"db", 0, "", "Starting"}}},
         ReloadReply{6, {{"web", "replace", "command changed"}}, {"a warning"}},
         LogsReply{
             {{"web", moment, true, true, "text"}, {"db", moment, false, false, std::string("\xff\0\xc3", 3)}},

@@ -102,3 +102,21 @@ TEST_CASE("a wait is over when each is decided, and says which are open, failed 
     CHECK(waiting.rows().size() == 2);
     CHECK(Waiting(Goal::Started).is_over());
 }
+
+TEST_CASE("of what an action was about, only what is not under way has to be looked at first") {
+    Waiting waiting(Goal::Stopped);
+    waiting.add(ActionReply{7,
+                            {{"web", 3, "", "Stopping"},
+                             {"api", 2, "", "Starting"},
+                             {"db", 1, "was not running", "Stopped"},
+                             {"old", 4, "", "Failed"}}});
+    CHECK(waiting.asked_at() == 7);
+    CHECK(waiting.names_at_rest() == std::vector<std::string>{"db", "old"});
+    CHECK(waiting.items()[3].run_before == 3);
+    CHECK(waiting.open_names().size() == 4);
+
+    // A supervisor that does not say so yet: all of them.
+    Waiting unsaid(Goal::Stopped);
+    unsaid.add(ActionReply{7, {{"web", 3, "", ""}}});
+    CHECK(unsaid.names_at_rest() == std::vector<std::string>{"web"});
+}
