@@ -41,7 +41,9 @@ struct Client::Inner {
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
-        close();  // first, since its threads report to `lost`; where they still do, it stays
+        // First, since its threads report to `lost`; where they still do, it stays.
+        if (ends_with_process) leave();
+        close();
         if (is_left_behind) {
             [[maybe_unused]] const int* const theirs = lost.release();
         } else if (lost && *lost >= 0) {
@@ -51,6 +53,9 @@ struct Client::Inner {
     }
     void close() {
         if (!socket.close()) is_left_behind = true;
+    }
+    void leave() {
+        if (socket.leave()) is_left_behind = true;
     }
 
     Result<void> open(const std::string& path);
@@ -64,7 +69,8 @@ struct Client::Inner {
     }
 
     NngSocket socket;
-    bool is_left_behind = false;  // threads of nng's may still close it
+    bool is_left_behind = false;  // threads of nng's may still use it
+    bool ends_with_process = false;
     std::string path;
     std::unique_ptr<int> lost;  // an eventfd: readable once the connection has gone
     int either = -1;            // an epoll of `lost` and what nng signals a reply with
@@ -192,6 +198,10 @@ Client::Client(Client&&) noexcept = default;
 Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
+void Client::leave_to_process_end() {
+    inner_->ends_with_process = true;
+}
+
 Result<void> Client::send(const Request& request) {
     const std::string text = to_text(++inner_->last_id, request);
     if (text.size() > max_message_bytes)
@@ -248,6 +258,7 @@ bool Client::come_back(Duration patience) {
     inner_->close();
     do {
         if (auto again = connect_once(inner_->path)) {
+            again->inner_->ends_with_process = inner_->ends_with_process;
             inner_ = std::move(again->inner_);
             return true;
         }

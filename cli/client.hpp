@@ -40,6 +40,10 @@ class Client {
     // as soon as it listens, within `patience`. False: it has ended, or does not listen.
     bool come_back(Duration patience);
 
+    // It is not closed, not by its destructor either: for a process that is about to end, which nng's close
+    // might hold up (nng_handles.hpp).
+    void leave_to_process_end();
+
     // For those who wait for several things at once: send, poll fd() for POLLIN, receive. A new request
     // supersedes one that was not answered yet.
     Result<void> send(const Request& request);

@@ -109,7 +109,9 @@ Result<std::string> Session::socket_path() const {
 Result<Client> Session::connect() const {
     const auto socket = socket_path();
     if (!socket) return tl::unexpected(socket.error());
-    return Client::connect(*socket);
+    auto client = Client::connect(*socket);
+    if (client) client->leave_to_process_end();
+    return client;
 }
 
 }  // namespace pmctl

@@ -47,6 +47,9 @@ class NngSocket {
         }
     }
 
+    // It ends with the process; what its callbacks use has to stay. False: it is closed already.
+    bool leave() { return nng_socket_id(std::exchange(socket_, none())) > 0; }
+
     nng_socket get() const { return socket_; }
     nng_socket* out() { return &socket_; }  // for the calls that open one
 
