@@ -173,14 +173,16 @@ Duration Daemon::terminate() {
     return Loop::now().steady - begin;
 }
 
-std::uint64_t Daemon::wake_ups() const {
-    std::uint64_t sum = 0;
+std::map<std::string, std::uint64_t> Daemon::wake_ups() const {
+    std::map<std::string, std::uint64_t> found;
     for (const auto& thread : threads_of(pid_)) {
         const std::string text = file_text(thread / "status");
-        sum += number_after(text, "\nvoluntary_ctxt_switches:");
-        sum += number_after(text, "\nnonvoluntary_ctxt_switches:");
+        const auto name = text.find('\t') + 1;  // behind "Name:"
+        found[text.substr(name, text.find('\n') - name) + " " + thread.filename().string()] =
+            number_after(text, "\nvoluntary_ctxt_switches:") +
+            number_after(text, "\nnonvoluntary_ctxt_switches:");
     }
-    return sum;
+    return found;
 }
 
 // Time on a processor, in nanoseconds, comes first in schedstat (Linux, Documentation/scheduler/sched-stats).

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,9 @@ class Daemon {
     // SIGTERM, until the process is gone.
     Duration terminate();
 
-    // Of all its threads.
-    std::uint64_t wake_ups() const;
-    Duration cpu() const;
-    std::uint64_t pss() const;  // bytes
+    std::map<std::string, std::uint64_t> wake_ups() const;  // of each of its threads
+    Duration cpu() const;                                   // of all of them
+    std::uint64_t pss() const;                              // bytes
 
   private:
     const Programs& programs_;

@@ -69,9 +69,16 @@ std::vector<Figure> measure_quiet(const Programs& programs, std::size_t count) {
     daemon.rows_when_all("Running");
     std::this_thread::sleep_for(settling);
 
-    const std::uint64_t wakes_before = daemon.wake_ups();
+    const auto wakes_before = daemon.wake_ups();
     std::this_thread::sleep_for(watched);
-    const std::uint64_t wakes = daemon.wake_ups() - wakes_before;
+    std::uint64_t wakes = 0;
+    std::string who;
+    for (const auto& [thread, count] : daemon.wake_ups()) {
+        const auto before = wakes_before.find(thread);
+        const std::uint64_t more = count - (before == wakes_before.end() ? 0 : before->second);
+        wakes += more;
+        if (more > 0) who += ", " + thread;
+    }
     const std::uint64_t all = daemon.pss();
 
     std::vector<Figure> figures;
@@ -82,7 +89,7 @@ std::vector<Figure> measure_quiet(const Programs& programs, std::size_t count) {
     figures.push_back({"memory an instance, PSS", each, "KiB", at_most(5), ""});
     const double seconds = std::chrono::duration<double>(watched).count();
     figures.push_back({"wake-ups a second when idle", static_cast<double>(wakes) / seconds, "/s", at_most(0),
-                       fmt::format("{} in {:.0f} s, all threads", wakes, seconds)});
+                       fmt::format("{} in {:.0f} s, all threads{}", wakes, seconds, who)});
     figures.push_back({fmt::format("pmctl status of {}", count),
                        milliseconds(median_of([&] { return daemon.pmctl({"status"}); })), "ms", at_most(12),
                        fmt::format("the whole command, median of {}", rounds)});
