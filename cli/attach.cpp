@@ -34,6 +34,9 @@ struct Lines {
         if (!events) return tl::unexpected(events.error());
         return Lines{std::move(*orders), std::move(*logs), std::move(*events)};
     }
+    void leave_to_process_end() {
+        for (Client* each : {&orders, &logs, &events}) each->leave_to_process_end();
+    }
 };
 
 class Attachment {
@@ -47,6 +50,11 @@ class Attachment {
           output_({true, false, session.args().json, session.style()}) {
         log_request_.targets = targets;
         event_request_.targets = targets;
+    }
+    Attachment(const Attachment&) = delete;
+    Attachment& operator=(const Attachment&) = delete;
+    ~Attachment() {
+        if (lines_) lines_->leave_to_process_end();
     }
 
     Result<int> run();

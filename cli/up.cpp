@@ -78,6 +78,7 @@ Result<int> run_up(Session& session) {
         client = Client::connect(*socket);
         if (!client) return tl::unexpected(client.error());
     }
+    client->leave_to_process_end();
     if (args.detach) return wait_until_healthy(session, *client);
     session.flush();
     return attach(session, *socket, args.targets, client->peer_pid(), std::move(own));
