@@ -75,7 +75,7 @@ ActionReply Commands::action_reply(const std::vector<Member*>& members) const {
 
 // `members`: those of the items, in their order.
 ActionReply Commands::done(ActionReply reply, const std::vector<Member*>& members) {
-    effects_.sync_store();
+    effects_.answer_when_stored();
     for (std::size_t i = 0; i < members.size(); ++i)
         reply.items[i].state = to_text(phase_of(members[i]->replica));
     reply.generation = supervisor_.roster().generation();
@@ -140,7 +140,7 @@ Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
         reply.changes.push_back({entry.name, std::string(to_text(entry.action)), entry.reason});
     if (!dry_run) {
         supervisor_.tell_plan(plan, now);
-        effects_.sync_store();
+        effects_.answer_when_stored();
     }
     reply.generation = supervisor_.roster().generation();
     return reply;

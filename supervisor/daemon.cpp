@@ -18,6 +18,8 @@ namespace {
 
 // A check that takes longer is waited for by nobody: the API says what is.
 constexpr Duration http_patience = std::chrono::seconds(1);
+// Answers that wait for the disk. Beyond, each waits here, and with it everybody who would ask for more.
+constexpr std::size_t most_held = 256;
 
 }  // namespace
 
@@ -40,9 +42,11 @@ Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional
         });
     if (!control) return tl::unexpected(control.error());
     control_.emplace(std::move(*control));
-    effects_.serve(supervisor_, {.changed = [this] { changed(); },
-                                 .logs_written = [this] { control_->wake(Topic::Logs); },
-                                 .finished = [this] { leave(); }});
+    effects_.serve(supervisor_,
+                   {.changed = [this] { changed(); },
+                    .logs_written = [this] { control_->wake(Topic::Logs); },
+                    .finished = [this] { leave(); },
+                    .answers_stored = [this](std::uint64_t number) { control_->release(number); }});
     return {};
 }
 
@@ -72,9 +76,15 @@ std::optional<Result<Reply>> Daemon::upgrade(bool may_park) {
     return upgrade_->ask(may_park);
 }
 
-std::optional<Result<Reply>> Daemon::answer(const Request& request, bool may_park) {
+// What is to be stored first is answered then; the loop goes on meanwhile.
+Control::Answer Daemon::answer(const Request& request, bool may_park) {
     if (std::holds_alternative<UpgradeRequest>(request)) return upgrade(may_park);
-    return commands_.run(request, may_park, Loop::now());
+    StoredAnswers& answers = effects_.answers();
+    const std::uint64_t before = answers.asked();
+    auto reply = commands_.run(request, may_park, Loop::now());
+    if (answers.asked() == before) return reply;
+    if (control_->held() >= most_held) answers.settle();
+    return {std::move(reply), answers.asked()};
 }
 
 void Daemon::changed() {
@@ -154,7 +164,10 @@ void Daemon::feed_watchdog() {
 // Who waits for the end is answered before the door is shut.
 void Daemon::leave() {
     notifier_.stopping("stopped");
-    loop_.later([this] { loop_.stop(); });
+    loop_.later([this] {
+        effects_.answers().settle();
+        loop_.stop();
+    });
 }
 
 Result<Handover> Daemon::gather() {
@@ -175,6 +188,7 @@ Result<Handover> Daemon::gather() {
         handover.http_from = http_settings_.listen;
     }
     if (auto handed = effects_.hand_over(handover); !handed) return tl::unexpected(handed.error());
+    effects_.answers().settle();
     return handover;
 }
 

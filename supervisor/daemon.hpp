@@ -40,7 +40,7 @@ class Daemon {
     void ready(int ready_fd);
 
   private:
-    std::optional<Result<Reply>> answer(const Request& request, bool may_park);
+    Control::Answer answer(const Request& request, bool may_park);
     std::optional<Result<Reply>> upgrade(bool may_park);
     void changed();
     void open_http_now();

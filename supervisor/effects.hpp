@@ -240,8 +240,9 @@ class Effects {
     // The generation passed this number: parked requests are to be looked at again, once this turn is over.
     virtual void publish(std::uint64_t generation) = 0;
     virtual void store(StoreWrite write) = 0;
-    // What was stored is on disk when this returns: an intention is, before its command is answered.
-    virtual void sync_store() = 0;
+    // The command that is being carried out is answered when all that was stored so far is on the disk, as an
+    // intention is before its command is answered. Returns at once.
+    virtual void answer_when_stored() = 0;
 
     // Commands ask these; the Supervisor does not.
     virtual Result<Config> load_config() = 0;  // Invalid: all problems, one a line

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 #include <map>
 #include <new>
 #include <set>
@@ -53,6 +54,12 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
         Request request;
         TimePoint until{};
     };
+    // An answer that is kept back.
+    struct Held {
+        std::uint64_t until = 0;
+        Return to;
+        std::string text;
+    };
     using Waiting = std::map<std::uint64_t, Parked>;
 
     Inner(Loop& loop, ControlSettings settings, Handler handler, std::function<void(uid_t)> on_refused)
@@ -74,8 +81,8 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     void receive();
     void take(const NngMessage& message);
     void answer(const Return& to, const Peer& peer, Request request, bool may_park);
-    std::optional<Result<Reply>> ask(const Return& to, const Request& request, bool may_park,
-                                     const Peer& peer);
+    bool ask(const Return& to, const Request& request, bool may_park, const Peer& peer);
+    void release(std::uint64_t number);
     void park(Return to, const Peer& peer, Request request, Topic topic);
     void send(const Return& to, const std::string& text);
     void wake(Topic topic);
@@ -103,6 +110,8 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     TimePoint logs_told_{};
     TimePoint logs_due_ = TimePoint::max();
     std::uint64_t last_parked_ = 0;
+    std::deque<Held> held_;
+    std::uint64_t released_ = 0;
 };
 
 Result<void> Control::Inner::listen() {
@@ -175,12 +184,11 @@ void Control::Inner::answer(const Return& to, const Peer& peer, Request request,
     if (!ask(to, request, may_park, peer)) park(to, peer, std::move(request), *topic);
 }
 
-// Sends what the handler says; nothing when there was nothing to say and the request may wait.
-std::optional<Result<Reply>> Control::Inner::ask(const Return& to, const Request& request, bool may_park,
-                                                 const Peer& peer) {
-    std::optional<Result<Reply>> reply;
+// Sends what the handler says, or holds it; false when there was nothing to say and the request may wait.
+bool Control::Inner::ask(const Return& to, const Request& request, bool may_park, const Peer& peer) {
+    Answer answer(std::nullopt);
     try {
-        reply = handler_(request, may_park, peer);
+        answer = handler_(request, may_park, peer);
     } catch (const std::bad_alloc&) {
         send(to, error_text(to.id, {ErrorKind::Failed, "the supervisor has no memory left for that"}));
         throw;
@@ -190,10 +198,22 @@ std::optional<Result<Reply>> Control::Inner::ask(const Return& to, const Request
              error_text(to.id, {ErrorKind::Failed, std::string("a bug in the supervisor: ") + bug.what()}));
         throw;
     }
-    if (!reply && may_park) return reply;
+    std::optional<Result<Reply>>& reply = answer.reply;
+    if (!reply && may_park) return false;
     if (!reply) reply = fail("the supervisor has no answer");
-    send(to, *reply ? to_text(to.id, **reply) : error_text(to.id, reply->error()));
-    return reply;
+    std::string text = *reply ? to_text(to.id, **reply) : error_text(to.id, reply->error());
+    if (answer.held_until > released_) {
+        held_.push_back({answer.held_until, to, std::move(text)});
+    } else {
+        send(to, text);
+    }
+    return true;
+}
+
+void Control::Inner::release(std::uint64_t number) {
+    released_ = std::max(released_, number);
+    for (; !held_.empty() && held_.front().until <= released_; held_.pop_front())
+        send(held_.front().to, held_.front().text);
 }
 
 void Control::Inner::park(Return to, const Peer& peer, Request request, Topic topic) {
@@ -309,6 +329,14 @@ Control::~Control() = default;
 
 void Control::wake(Topic topic) {
     inner_->wake(topic);
+}
+
+void Control::release(std::uint64_t number) {
+    inner_->release(number);
+}
+
+std::size_t Control::held() const {
+    return inner_->held_.size();
 }
 
 std::size_t Control::parked() const {

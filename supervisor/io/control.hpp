@@ -34,10 +34,17 @@ enum class Topic { Status, Events, Logs, Routes, Upgrade };
 
 class Control {
   public:
-    // Nothing: there is nothing to say yet. With `may_park` the request is then kept, and asked again after
-    // wake() and, without `may_park`, when its time is up.
-    using Handler =
-        std::function<std::optional<Result<Reply>>(const Request& request, bool may_park, const Peer& peer)>;
+    struct Answer {
+        // Nothing: there is nothing to say yet. With `may_park` the request is then kept, and asked again
+        // after wake() and, without `may_park`, when its time is up.
+        std::optional<Result<Reply>> reply;
+        std::uint64_t held_until = 0;  // it is kept back until release() has said this number; they rise
+
+        Answer(std::optional<Result<Reply>> what,
+               std::uint64_t number = 0)  // NOLINT(google-explicit-constructor)
+            : reply(std::move(what)), held_until(number) {}
+    };
+    using Handler = std::function<Answer(const Request& request, bool may_park, const Peer& peer)>;
 
     static constexpr std::size_t max_parked = 4096;
     // Longer waits are cut to this: whoever still wants to wait asks again.
@@ -58,6 +65,9 @@ class Control {
     // Something of this topic changed: its waiting requests are asked again, once, when this turn is over.
     void wake(Topic topic);
     std::size_t parked() const;
+    // Replies that are held for this number, or a lower one, go out.
+    void release(std::uint64_t number);
+    std::size_t held() const;
 
   private:
     struct Inner;

@@ -17,7 +17,7 @@ namespace pmctl {
 
 namespace {
 
-// What an intention's command waits for its disk, at most: then it is answered, and the trouble is told.
+// What a question about the past waits for its disk, at most.
 constexpr Duration store_patience = std::chrono::seconds(2);
 // For processes that have been killed already: only the kernel can be slow.
 constexpr Duration orphan_patience = std::chrono::seconds(2);
@@ -64,6 +64,12 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
     });
     if (!store) return tl::unexpected(store.error());
     self->store_ = std::move(*store);
+    self->answers_ = std::make_unique<StoredAnswers>(
+        loop, *self->store_, [self](std::uint64_t number, const std::string& reason) {
+            if (!reason.empty())
+                self->trouble("", "supervisor", "what was asked is done, but not yet stored: " + reason);
+            self->hooks_.answers_stored(number);
+        });
 
     auto logs = Logs::make(
         loop, config.supervisor.runtime_dir + "/fifo", self->state_dir_ + "/logs",
@@ -302,12 +308,6 @@ void RealEffects::store(StoreWrite write) {
         write.rest = std::move(whole);
     }
     if (store_->queue(std::move(write))) loop_.later([this] { store_->wake(); });
-}
-
-void RealEffects::sync_store() {
-    if (auto stored = store_->flush(store_patience); !stored) {
-        trouble("", "supervisor", "what was asked is done, but not yet stored: " + stored.error().message);
-    }
 }
 
 Result<Config> RealEffects::load_config() {

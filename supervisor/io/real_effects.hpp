@@ -27,6 +27,7 @@
 #include "supervisor/io/process_table.hpp"
 #include "supervisor/io/spawn_crew.hpp"
 #include "supervisor/io/state_store.hpp"
+#include "supervisor/io/stored_answers.hpp"
 #include "supervisor/io/timer.hpp"
 
 namespace pmctl {
@@ -39,6 +40,7 @@ class RealEffects final : public Effects {
         std::function<void()> changed;       // the generation rose, or there is a new event
         std::function<void()> logs_written;  // at most once a turn
         std::function<void()> finished;
+        std::function<void(std::uint64_t number)> answers_stored = [](std::uint64_t) {};  // StoredAnswers
     };
 
     // Opens everything that needs opening; `supervisor` is told later, when it exists. Error: what cannot be
@@ -77,6 +79,7 @@ class RealEffects final : public Effects {
     Result<std::unique_ptr<ExecChecks>> other_checks(ExecChecks::Done done);
 
     StateStore& state() { return *store_; }
+    StoredAnswers& answers() { return *answers_; }
     // Why memory, cpu and tasks limits are not in force; "" where they are.
     const std::string& no_cgroups_because() const { return no_cgroups_; }
 
@@ -102,7 +105,7 @@ class RealEffects final : public Effects {
     void wake_at(TimePoint when) override;
     void publish(std::uint64_t generation) override;
     void store(StoreWrite write) override;
-    void sync_store() override;
+    void answer_when_stored() override { answers_->ask(); }
     Result<Config> load_config() override;
     Result<LogsReply> read_logs(const LogsRequest& request,
                                 const std::vector<std::pair<std::string, std::string>>& names) override;
@@ -148,6 +151,7 @@ class RealEffects final : public Effects {
     Supervisor* supervisor_ = nullptr;
     Hooks hooks_;
     std::unique_ptr<StateStore> store_;
+    std::unique_ptr<StoredAnswers> answers_;
     std::unique_ptr<SpawnCrew> crew_;
     std::unique_ptr<ProcessTable> processes_;
     std::unique_ptr<Cgroups> cgroups_;

@@ -68,6 +68,11 @@ class StateStore {
     // What a disk that is full refuses to take at the last try is lost.
     void finish();
 
+    // The same without waiting: `stored` is called once, ON THE WRITER'S THREAD, when flush would return.
+    // False: nothing is queued, and nobody is called.
+    using OnStored = std::function<void(Result<void>)>;
+    bool tell_when_stored(OnStored stored);
+
     // Of one name ("": of any), oldest first: the last `limit` before number `before`, or the first `limit`
     // after number `after`. Reads the disk, so for what people ask; what is queued is not in it yet.
     [[nodiscard]] Result<std::vector<Event>> events_before(std::string_view name, std::uint64_t before,

@@ -206,7 +206,7 @@ class FakeEffects final : public Effects {
     void store(StoreWrite write) override {
         if (keeps_records) writes.push_back(std::move(write));
     }
-    void sync_store() override { ++syncs; }
+    void answer_when_stored() override { ++syncs; }
 
     Result<Config> load_config() override { return config; }
     Result<LogsReply> read_logs(const LogsRequest&,

@@ -108,9 +108,9 @@ class TestDoor {
     // Each client says hello first: that is not the test's.
     static Control::Handler greeting(Control::Handler handler) {
         return [handler = std::move(handler)](const Request& request, bool may_park,
-                                              const Peer& peer) -> std::optional<Result<Reply>> {
+                                              const Peer& peer) -> Control::Answer {
             if (std::holds_alternative<HelloRequest>(request))
-                return Result<Reply>(HelloReply{protocol_version, "test", 0, "/x"});
+                return std::optional(Result<Reply>(HelloReply{protocol_version, "test", 0, "/x"}));
             return handler(request, may_park, peer);
         };
     }

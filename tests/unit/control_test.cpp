@@ -121,6 +121,46 @@ TEST_CASE("followers of logs are asked again after each wake, however fast they 
     }
 }
 
+TEST_CASE("an answer that is held goes when it is released, and others are answered meanwhile") {
+    std::atomic<std::uint64_t> last = 0;
+    TestDoor door([&](const Request& request, bool, const Peer&) -> Control::Answer {
+        if (std::holds_alternative<StopRequest>(request))
+            return {Result<Reply>(ActionReply{.generation = ++last, .items = {}}), last.load()};
+        return {Result<Reply>(StatusReply{})};
+    });
+    Client first = client_of(door);
+    Client second = client_of(door);
+    Client other = client_of(door);
+    const auto held = [&] {
+        std::size_t count = 0;
+        door.run([&](Control& control) { count = control.held(); });
+        return count;
+    };
+    REQUIRE(first.send(StopRequest{}));
+    while (held() < 1) std::this_thread::yield();
+    REQUIRE(second.send(StopRequest{}));
+    while (held() < 2) std::this_thread::yield();
+    CHECK(other.ask(StatusRequest{}).has_value());
+    CHECK_FALSE(first.receive().has_value());
+
+    const auto generation_for = [](Client& client) -> std::uint64_t {
+        pollfd ready{client.fd(), POLLIN, 0};
+        if (::poll(&ready, 1, 10'000) != 1) return 0;
+        const auto reply = client.receive();
+        return reply && *reply ? std::get<ActionReply>(**reply).generation : 0;
+    };
+    door.run([](Control& control) { control.release(1); });
+    CHECK(generation_for(first) == 1);
+    CHECK(held() == 1);
+    CHECK_FALSE(second.receive().has_value());
+    door.run([](Control& control) { control.release(2); });
+    CHECK(generation_for(second) == 2);
+    // What is held for a number that has been said already is not held.
+    door.run([](Control& control) { control.release(3); });
+    CHECK(first.ask(StopRequest{}).has_value());
+    CHECK(held() == 0);
+}
+
 TEST_CASE("a client that goes away while it waits is forgotten at the next wake") {
     std::atomic<std::uint64_t> generation = 1;
     std::atomic<int> asked = 0;

@@ -77,7 +77,7 @@ void run_and_kill(const std::string& folder, const std::vector<SpawnRequest>& re
             if (!outcomes[i]) ::_exit(1);
             earlier.effects->store(started(requests[i].run, *outcomes[i]));
         }
-        earlier.effects->sync_store();
+        REQUIRE(earlier.effects->state().flush(cap));
         if (::write(ready[1], "r", 1) == 1) ::pause();
         ::_exit(1);
     }
@@ -145,7 +145,7 @@ TEST_CASE("the next supervisor goes on with the runs, the logs and the records o
 
     // What the store did not know is completed when it is told.
     effects.store(started(2, found->runs[1].record.pid));
-    effects.sync_store();
+    REQUIRE(effects.state().flush(cap));
     for (const FoundRun& run : found->runs) {
         const Descriptor pidfd = open_pidfd(run.record.pid);
         effects.signal(run.record.run, SIGTERM);
@@ -183,7 +183,7 @@ TEST_CASE("a store that is damaged or gone costs no run: their tags tell of them
         write.run = run.record;
         effects.store(write);
     }
-    effects.sync_store();
+    REQUIRE(effects.state().flush(cap));
     const auto again = StateStore::open(world.folder.path + "/state", nullptr);
     REQUIRE(again);
     const auto stored = (*again)->load().runs;
