@@ -150,8 +150,8 @@ class RealEffects final : public Effects {
     Surroundings surroundings_;
     Supervisor* supervisor_ = nullptr;
     Hooks hooks_;
+    std::unique_ptr<StoredAnswers> answers_;  // outlives the store, whose thread may still call it
     std::unique_ptr<StateStore> store_;
-    std::unique_ptr<StoredAnswers> answers_;
     std::unique_ptr<SpawnCrew> crew_;
     std::unique_ptr<ProcessTable> processes_;
     std::unique_ptr<Cgroups> cgroups_;

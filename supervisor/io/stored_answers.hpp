@@ -21,7 +21,8 @@ class StoredAnswers {
     // All answers up to this number may go. `trouble`: why they do although it is not stored; "" usually.
     using Released = std::function<void(std::uint64_t number, const std::string& trouble)>;
 
-    // Throws std::system_error where the kernel gives no timerfd. `store` stays the caller's.
+    // Throws std::system_error where the kernel gives no timerfd. `store` stays the caller's, and ends before
+    // this does: its thread may call until then.
     StoredAnswers(Loop& loop, StateStore& store, Released released, Duration patience = default_patience);
 
     // One more answer waits until all that was queued in the store so far is stored. Never blocks.

@@ -21,6 +21,9 @@ struct Told {
 // A store whose answers are told to a list.
 struct World {
     explicit World(Duration how_long = cap) : patience(how_long) {}
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+    ~World() { store.reset(); }  // first, as its thread may still tell of what waits
 
     Duration patience;
     Folder folder;
