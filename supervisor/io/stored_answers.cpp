@@ -1,13 +1,21 @@
 #include "supervisor/io/stored_answers.hpp"
 
+#include <boost/asio/io_context.hpp>
 #include <utility>
 
 namespace pmctl {
 
 StoredAnswers::StoredAnswers(Loop& loop, StateStore& store, Released released, Duration patience)
-    : loop_(loop), store_(store), told_(std::move(released)), patience_(patience), due_(loop, [this] {
-          release(asked_, "the disk takes longer than " + format_duration(patience_));
-      }) {}
+    : loop_(loop), store_(store), told_(std::move(released)), patience_(patience), due_(loop.context()) {}
+
+void StoredAnswers::set_due() {
+    due_.expires_after(patience_);
+    due_.async_wait([this](const boost::system::error_code& error) {
+        // One that was on its way when the time was set anew is none.
+        const bool is_due = !error && due_.expiry() <= std::chrono::steady_clock::now();
+        if (is_due) release(asked_, "the disk takes longer than " + format_duration(patience_));
+    });
+}
 
 void StoredAnswers::ask() {
     const std::uint64_t number = ++asked_;
@@ -18,7 +26,7 @@ void StoredAnswers::ask() {
         // Nothing is queued, so none that was asked for earlier waits either, whatever its message's way.
         release(number, "");
     } else if (released_ + 1 == number) {
-        due_.set(Loop::now().steady + patience_);
+        set_due();
     }
 }
 
@@ -36,9 +44,9 @@ void StoredAnswers::release(std::uint64_t number, const std::string& trouble) {
     if (number <= released_) return;
     released_ = number;
     if (released_ == asked_) {
-        due_.clear();
+        due_.cancel();
     } else {
-        due_.set(Loop::now().steady + patience_);
+        set_due();
     }
     told_(number, trouble);
 }

@@ -3,13 +3,13 @@
 // store's, and the sending is the door's.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <cstdint>
 #include <functional>
 #include <string>
 
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/state_store.hpp"
-#include "supervisor/io/timer.hpp"
 
 namespace pmctl {
 
@@ -21,8 +21,7 @@ class StoredAnswers {
     // All answers up to this number may go. `trouble`: why they do although it is not stored; "" usually.
     using Released = std::function<void(std::uint64_t number, const std::string& trouble)>;
 
-    // Throws std::system_error where the kernel gives no timerfd. `store` stays the caller's, and ends before
-    // this does: its thread may call until then.
+    // `store` stays the caller's, and ends before this does: its thread may call until then.
     StoredAnswers(Loop& loop, StateStore& store, Released released, Duration patience = default_patience);
 
     // One more answer waits until all that was queued in the store so far is stored. Never blocks.
@@ -36,12 +35,13 @@ class StoredAnswers {
   private:
     void release(std::uint64_t number, const std::string& trouble);
     void stored(std::uint64_t number, const Result<void>& outcome);
+    void set_due();
 
     Loop& loop_;
     StateStore& store_;
     Released told_;
     Duration patience_;
-    Timer due_;
+    boost::asio::steady_timer due_;  // a Timer would take a descriptor, which runs may want
     std::uint64_t asked_ = 0;
     std::uint64_t released_ = 0;
 };
