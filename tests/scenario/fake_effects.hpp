@@ -50,7 +50,8 @@ struct Report {
 
 class FakeEffects final : public Effects {
   public:
-    Duration time{};  // since the World began
+    TimePoint begin{std::chrono::hours(1)};  // of the World, by the clock that is never set
+    Duration time{};                         // since then
     std::map<std::string, Behaviour> behaviours;
     std::map<std::string, Behaviour>
         programs;  // by argv[0]: of those that have it, in place of their replica's
@@ -224,7 +225,7 @@ class FakeEffects final : public Effects {
     }
     OwnFigures own_figures() override { return {time / 100, time, 12 << 20}; }
     bool has_cgroups() override { return false; }
-    TimePoint clock() override { return TimePoint(std::chrono::hours(1) + time); }
+    TimePoint clock() override { return begin + time; }
     double random() override { return dice[randoms++ % dice.size()]; }
     void finished() override { is_finished = true; }
 

@@ -32,8 +32,7 @@ class World {
     Supervisor& supervisor() { return *supervisor_; }
     Behaviour& app(const std::string& name) { return effects.of(name); }
     Now now() const {
-        const Duration since = std::chrono::hours(1) + effects.time;
-        return {TimePoint(since), WallTime(std::chrono::hours(400'000) + effects.time)};
+        return {effects.begin + effects.time, WallTime(std::chrono::hours(400'000) + effects.time)};
     }
     Duration time() const { return effects.time; }
 
@@ -53,9 +52,8 @@ class World {
     bool run_until(Duration cap, const std::function<bool()>& holds) {
         const Duration end = effects.time + cap;
         while (!holds()) {
-            const Duration wake = effects.wake == TimePoint::max()
-                                      ? Duration::max()
-                                      : effects.wake.time_since_epoch() - std::chrono::hours(1);
+            const Duration wake =
+                effects.wake == TimePoint::max() ? Duration::max() : effects.wake - effects.begin;
             const Duration report = effects.agenda.empty() ? Duration::max() : effects.agenda.begin()->first;
             const Duration admin =
                 effects.admin_agenda.empty() ? Duration::max() : effects.admin_agenda.begin()->first;
