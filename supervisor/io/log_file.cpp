@@ -63,7 +63,7 @@ std::string rotated_log_path(const std::string& folder, std::uint64_t begin) {
     return folder + "/" + name_of(begin);
 }
 
-std::vector<RotatedLog> rotated_logs(const std::string& folder) {
+Result<std::vector<RotatedLog>> rotated_logs(const std::string& folder) {
     std::vector<RotatedLog> found;
     std::error_code error;
     for (auto entry = std::filesystem::directory_iterator(folder, error);
@@ -73,10 +73,14 @@ std::vector<RotatedLog> rotated_logs(const std::string& folder) {
         RotatedLog log;
         const auto [end, failure] = std::from_chars(name.data(), name.data() + digits_in_name, log.begin);
         if (failure != std::errc{} || end != name.data() + digits_in_name) continue;
-        std::error_code gone;  // removed meanwhile
+        std::error_code gone;
         log.size = entry->file_size(gone);
-        if (!gone) found.push_back(log);
+        if (gone == std::errc::no_such_file_or_directory) continue;  // removed meanwhile
+        if (gone) return fail("'" + entry->path().string() + "': " + gone.message());
+        found.push_back(log);
     }
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail("'" + folder + "': " + error.message());
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
     return found;
 }
@@ -106,7 +110,8 @@ Result<void> LogFile::open() {
         auto size = static_cast<std::uint64_t>(status.st_size);
         if (auto mended = mend_end(fd, path, size); !mended) return mended;
         const auto rotated = rotated_logs(folder_);
-        std::uint64_t begin = rotated.empty() ? 0 : rotated.back().end();
+        if (!rotated) return tl::unexpected(rotated.error());
+        std::uint64_t begin = rotated->empty() ? 0 : rotated->back().end();
         if (size == 0 && begin < end()) {
             // Somebody removed or emptied what we know to have written.
             if (auto marked = mark(end()); !marked) return marked;
@@ -147,9 +152,10 @@ Result<void> LogFile::rotate() {
 
 void LogFile::remove_surplus() const {
     const auto rotated = rotated_logs(folder_);
+    if (!rotated) return;  // the next rotation does it
     const std::size_t keep = std::max<std::size_t>(settings_.max_files, 1);
-    for (std::size_t i = 0; i + keep < rotated.size(); ++i)
-        ::unlink(rotated_log_path(folder_, rotated[i].begin).c_str());
+    for (std::size_t i = 0; i + keep < rotated->size(); ++i)
+        ::unlink(rotated_log_path(folder_, (*rotated)[i].begin).c_str());
 }
 
 bool LogFile::is_still_there() const {

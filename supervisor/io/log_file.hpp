@@ -23,8 +23,9 @@ struct RotatedLog {
 
     std::uint64_t end() const { return begin + size; }
 };
-// Oldest first; empty where there is no such folder.
-std::vector<RotatedLog> rotated_logs(const std::string& folder);
+// Oldest first; empty where there is no such folder. Error: it cannot be read, for want of a descriptor say:
+// what is there must not be taken for nothing.
+Result<std::vector<RotatedLog>> rotated_logs(const std::string& folder);
 std::string current_log_path(const std::string& folder);
 std::string rotated_log_path(const std::string& folder, std::uint64_t begin);
 

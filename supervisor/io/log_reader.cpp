@@ -85,12 +85,21 @@ Result<LogsReply> read_log_lines(const std::string& folder,
             continue;
         }
         source.view = std::make_unique<LogView>(std::string(folder).append("/").append(log_name));
+        if (!source.view->fault().empty()) {
+            if (known == cursor->end()) return fail("cannot read the log of " + source.view->fault());
+            source.before = known->second;
+            source.view.reset();
+            sources.push_back(std::move(source));
+            continue;
+        }
         if (known != cursor->end()) {
             source.view->seek(known->second);
         } else if (request.cursor.empty()) {
             source.view->seek(first_position(*source.view, request, streams));
         }
         advance(source, request, streams);
+        if (!source.line && !source.view->fault().empty() && request.cursor.empty())
+            return fail("cannot read the log of " + source.view->fault());
         sources.push_back(std::move(source));
     }
 

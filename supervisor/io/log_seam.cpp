@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "supervisor/io/log_file.hpp"
@@ -112,12 +114,14 @@ LogSeam find_seam(std::string_view log_end, std::string_view fifo_begin, LogStre
     return {said_before || says_itself_again ? 0 : repeated, 0};
 }
 
-std::string end_of_log(const std::string& folder, std::size_t size) {
+Result<std::string> end_of_log(const std::string& folder, std::size_t size) {
     const auto rotated = rotated_logs(folder);
+    if (!rotated) return tl::unexpected(rotated.error());
     std::string text;
-    const auto put_before = [&](const std::string& path) {
+    const auto put_before = [&](const std::string& path) -> Result<void> {
         const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd < 0) return;
+        if (fd < 0 && errno == ENOENT) return {};
+        if (fd < 0) return fail("'" + path + "': " + std::strerror(errno));
         struct stat status{};
         ::fstat(fd, &status);
         const auto there = static_cast<std::size_t>(std::max<off_t>(status.st_size, 0));
@@ -125,9 +129,13 @@ std::string end_of_log(const std::string& folder, std::size_t size) {
         const ssize_t got = ::pread(fd, part.data(), part.size(), static_cast<off_t>(there - part.size()));
         ::close(fd);
         if (got == static_cast<ssize_t>(part.size())) text.insert(0, part);
+        return {};
     };
-    put_before(current_log_path(folder));
-    if (!rotated.empty() && text.size() < size) put_before(rotated_log_path(folder, rotated.back().begin));
+    if (auto read = put_before(current_log_path(folder)); !read) return tl::unexpected(read.error());
+    if (!rotated->empty() && text.size() < size) {
+        const std::string newest = rotated_log_path(folder, rotated->back().begin);
+        if (auto read = put_before(newest); !read) return tl::unexpected(read.error());
+    }
     return text;
 }
 

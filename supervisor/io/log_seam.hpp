@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 
+#include "shared/result.hpp"
 #include "supervisor/io/cri_format.hpp"
 
 namespace pmctl {
@@ -29,6 +30,6 @@ struct LogSeam {
 LogSeam find_seam(std::string_view log_end, std::string_view fifo_begin, LogStream stream);
 
 // The last `size` bytes of a log, through its newest rotation; less where there are no more.
-std::string end_of_log(const std::string& folder, std::size_t size);
+Result<std::string> end_of_log(const std::string& folder, std::size_t size);
 
 }  // namespace pmctl

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <utility>
 
 #include "supervisor/io/log_file.hpp"
@@ -74,13 +76,18 @@ LogView::LogView(std::string folder) : folder_(std::move(folder)) {
     constexpr int tries = 20;
     for (int i = 0; i < tries; ++i) {
         files_.clear();
-        for (const RotatedLog& log : rotated_logs(folder_)) {
+        const auto rotated = rotated_logs(folder_);
+        if (!rotated) {
+            fault_ = rotated.error().message;
+            return;
+        }
+        for (const RotatedLog& log : *rotated) {
             if (files_.empty() || log.begin >= end()) files_.push_back({log.begin, log.size});
         }
         const std::uint64_t newest = files_.empty() ? 0 : files_.back().begin;
         add_current();
         const auto again = rotated_logs(folder_);
-        if ((again.empty() ? 0 : again.back().begin) == newest) break;
+        if (again && (again->empty() ? 0 : again->back().begin) == newest) break;
         if (i + 1 == tries && !files_.empty() && files_.back().is_current) files_.pop_back();
     }
     seek(begin());
@@ -232,6 +239,11 @@ bool LogView::read_ahead() {
             buffer_.resize(before +
                            static_cast<std::size_t>(std::min<std::uint64_t>(read_size_, file.end() - at)));
             const int fd = open(file);
+            if (fd < 0 && errno != ENOENT) {
+                fault_ = "'" + folder_ + "': " + std::strerror(errno);
+                buffer_.resize(before);
+                return false;
+            }
             const std::size_t got =
                 fd < 0 ? 0 : read_at(fd, at - file.begin, buffer_.data() + before, buffer_.size() - before);
             if (fd >= 0) ::close(fd);

@@ -30,6 +30,10 @@ class LogView {
     // An instance that has written nothing has an empty log.
     explicit LogView(std::string folder);
 
+    // Why it cannot be looked at, or not further, "" usually: no descriptor is left, say. Nothing is passed
+    // over for that.
+    const std::string& fault() const { return fault_; }
+
     std::uint64_t begin() const { return files_.empty() ? 0 : files_.front().begin; }
     std::uint64_t end() const { return files_.empty() ? 0 : files_.back().end(); }
 
@@ -76,6 +80,7 @@ class LogView {
     std::optional<std::string_view> take_line();
 
     std::string folder_;
+    std::string fault_;
     std::vector<File> files_;  // oldest first; there may be gaps between them, no overlaps
     std::size_t file_ = 0;     // that position_ lies in
     std::uint64_t position_ = 0;

@@ -28,6 +28,7 @@ constexpr Duration longest_retry = std::chrono::seconds(5);
 constexpr std::size_t drain_share = std::size_t{1} << 20;
 // Two batches of lines, and the line that the first begins in.
 constexpr std::size_t seam_size = 3 * LogScratch::batch_size;
+constexpr std::size_t shared_from = 64;  // names that are closed together, by two threads
 
 Result<void> make_folder(const std::string& folder) {
     std::error_code error;
@@ -119,7 +120,11 @@ Result<void> Logs::mend_seam(Entry& entry) {
         const auto waiting = pipe->look(*scratch_);
         if (!waiting) return tl::unexpected(waiting.error());
         if (waiting->empty()) continue;
-        if (end.empty()) end = end_of_log(entry.file.folder(), seam_size);
+        if (end.empty()) {
+            auto there = end_of_log(entry.file.folder(), seam_size);
+            if (!there) return tl::unexpected(there.error());
+            end = std::move(*there);
+        }
         const LogSeam seam = find_seam(end, *waiting, pipe->stream());
         // The log first: a kill between the two doubles a line, the other order would lose it.
         if (seam.torn > 0) {
@@ -206,7 +211,8 @@ void Logs::drain_all() {
     }
 }
 
-// Of a thousand names this would be a fifth of a stop: so two threads share it.
+// Of a thousand names this would be a fifth of a stop: so two threads share it. Of few a thread costs more
+// than it spares.
 void Logs::close_all() {
     std::vector<std::unique_ptr<Entry>> all;
     for (auto& [name, entry] : entries_) {
@@ -224,13 +230,14 @@ void Logs::close_all() {
         }
     };
     const std::span<std::unique_ptr<Entry>> both(all);
+    const std::size_t own = all.size() < shared_from ? all.size() : all.size() / 2;
     std::thread other;
     try {
-        other = std::thread(close_some, both.subspan(all.size() / 2));
+        if (own < all.size()) other = std::thread(close_some, both.subspan(own));
     } catch (const std::system_error&) {
-        close_some(both.subspan(all.size() / 2));
+        close_some(both.subspan(own));
     }
-    close_some(both.first(all.size() / 2));
+    close_some(both.first(own));
     if (other.joinable()) other.join();
     remove_fifos(fifo_folder_.c_str());
 }

@@ -48,10 +48,10 @@ class Logs {
     void set(const std::string& log_name, const LogSettings& settings);
     // What is in the FIFOs now goes into the file: a run has ended, its last lines come before that is told.
     void drain(const std::string& log_name);
-    // No further run will come. The log files stay.
-    void close(const std::string& log_name);
     // The same of all names.
     void drain_all();
+    // No further run will come. The log files stay.
+    void close(const std::string& log_name);
     // No run of any name is left, and the loop has ended: no FIFO stays, and not their folder. What is in
     // them is to be drained before.
     void close_all();

@@ -84,7 +84,7 @@ TEST_CASE("rotated files are named by their place, no file is larger than allowe
     std::string all;
     for (int i = 0; i < 500; ++i) {
         all += must_append(file, line(i));
-        const auto rotated = rotated_logs(folder.path);
+        const auto rotated = *rotated_logs(folder.path);
         REQUIRE(rotated.size() <= 3);
         for (std::size_t n = 0; n < rotated.size(); ++n) {
             REQUIRE(rotated[n].size <= settings.max_size);
@@ -93,8 +93,8 @@ TEST_CASE("rotated files are named by their place, no file is larger than allowe
         REQUIRE(std::filesystem::file_size(current_log_path(folder.path)) <= settings.max_size);
     }
     CHECK(file.end() == all.size());
-    CHECK(rotated_logs(folder.path).size() == 3);
-    CHECK(all.substr(rotated_logs(folder.path).front().begin) == whole_log(folder.path));
+    CHECK(rotated_logs(folder.path)->size() == 3);
+    CHECK(all.substr(rotated_logs(folder.path)->front().begin) == whole_log(folder.path));
 }
 
 TEST_CASE("with no rotated files to keep there is one that marks the place, and it is empty") {
@@ -102,7 +102,7 @@ TEST_CASE("with no rotated files to keep there is one that marks the place, and 
     LogFile file(folder.path, {4096, 0});
     std::string all;
     for (int i = 0; i < 300; ++i) all += must_append(file, line(i));
-    const auto rotated = rotated_logs(folder.path);
+    const auto rotated = *rotated_logs(folder.path);
     REQUIRE(rotated.size() == 1);
     CHECK(rotated.front().size == 0);
     CHECK(rotated.front().begin > 4096);
@@ -119,18 +119,39 @@ TEST_CASE("the next supervisor appends, and positions go on") {
         CHECK(file.end() == all.size());
     }
     CHECK(whole_log(folder.path) == all);
-    CHECK(rotated_logs(folder.path).size() > 1);
+    CHECK(rotated_logs(folder.path)->size() > 1);
+}
+
+TEST_CASE("what is there is not taken for nothing where no descriptor is left to look at it") {
+    const LogFolder folder;
+    const LogSettings settings{4096, 100};
+    std::string all;
+    {
+        LogFile file(folder.path, settings);
+        for (int n = 0; n < 100; ++n) all += must_append(file, line(n));
+    }
+    REQUIRE_FALSE(rotated_logs(folder.path)->empty());
+    LogFile file(folder.path, settings);
+    {
+        const FewDescriptors one(1);  // for `current`, and none for the folder
+        const auto refused = file.append(line(100));
+        CHECK(refused.size == 0);
+        REQUIRE_FALSE(refused.outcome);
+        CHECK(refused.outcome.error().message.find("Too many open files") != std::string::npos);
+    }
+    for (int n = 100; n < 200; ++n) all += must_append(file, line(n));
+    CHECK(whole_log(folder.path) == all);
 }
 
 TEST_CASE("settings change live") {
     const LogFolder folder;
     LogFile file(folder.path, {1 << 20, 5});
     must_append(file, lines(0, 100));
-    CHECK(rotated_logs(folder.path).empty());
+    CHECK(rotated_logs(folder.path)->empty());
     file.set({4096, 1});
     must_append(file, lines(100, 170));
     must_append(file, lines(170, 240));
-    CHECK(rotated_logs(folder.path).size() == 1);
+    CHECK(rotated_logs(folder.path)->size() == 1);
     CHECK(whole_log(folder.path) == lines(100, 240));
 }
 
@@ -200,7 +221,7 @@ TEST_CASE("a folder that somebody removed is made again, and positions still ris
     }
     must_append(file, line(121));
     CHECK(file.end() == end + line(121).size());
-    CHECK(rotated_logs(folder.path + "/web").back().end() == end);
+    CHECK(rotated_logs(folder.path + "/web")->back().end() == end);
     CHECK(content_of(folder.path + "/web/current") == line(121));
 }
 

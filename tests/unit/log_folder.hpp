@@ -1,6 +1,8 @@
 // For tests of logs: a folder of its own that goes with it, and short ways to read and write what is in it.
 #pragma once
 
+#include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -45,10 +47,29 @@ inline void put(const std::string& path, const std::string& content) {
 // The whole log, all that is left of it, in order.
 inline std::string whole_log(const std::string& folder) {
     std::string text;
-    for (const RotatedLog& log : rotated_logs(folder))
-        text += content_of(rotated_log_path(folder, log.begin));
+    const auto rotated = rotated_logs(folder);
+    REQUIRE(rotated);
+    for (const RotatedLog& log : *rotated) text += content_of(rotated_log_path(folder, log.begin));
     return text + content_of(current_log_path(folder));
 }
+
+// No more than `more` descriptors can be opened while it lives.
+class FewDescriptors {
+  public:
+    explicit FewDescriptors(rlim_t more) {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        const int next = ::dup(STDERR_FILENO);
+        ::close(next);
+        const rlimit tight{static_cast<rlim_t>(next) + more, before_.rlim_max};
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &tight) == 0);
+    }
+    FewDescriptors(const FewDescriptors&) = delete;
+    FewDescriptors& operator=(const FewDescriptors&) = delete;
+    ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_{};
+};
 
 inline WallTime at_second(int second) {
     return WallTime(std::chrono::seconds(1'800'000'000 + second));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <random>
 
 #include "tests/unit/log_reader_fixture.hpp"
@@ -48,6 +49,31 @@ TEST_CASE("lines of several instances are in the order of time, each with its na
     CHECK(reply.lines[4] == LogLine{"web", at_second(5), true, false, "5"});
     CHECK(reply.lines[5] == LogLine{"db", at_second(6), false, true, "6"});
     CHECK(test.go_on({"web", "db"}, reply).lines.empty());
+}
+
+TEST_CASE("who follows misses nothing while no descriptor is left to read with") {
+    const ReaderTest test;
+    const std::string old = lines(0, 10);
+    put(rotated_log_path(test.of("web"), 0), old);
+    test.log("web", lines(10, 12));
+    const LogsReply first = test.read({"web"}, last_lines(1));
+    CHECK(texts(first) == "11");
+    put(rotated_log_path(test.of("web"), old.size()), lines(10, 14));
+    test.log("web", lines(14, 16));
+    for (const rlim_t more : {rlim_t{0}, rlim_t{1}}) {
+        CAPTURE(more);
+        std::optional<Result<LogsReply>> anew;
+        std::optional<LogsReply> next;
+        {
+            const FewDescriptors few(more);
+            anew = read_log_lines(test.folder.path, {{"web", "web"}}, {});
+            next = test.go_on({"web"}, first);
+        }
+        CHECK(anew->has_value() == (more == 1));
+        CHECK(next->warnings.empty());
+        CHECK(texts(*next) + " " + texts(test.go_on({"web"}, *next)) ==
+              (more == 1 ? "12 13 14 15 " : " 12 13 14 15"));
+    }
 }
 
 TEST_CASE("a stream alone") {

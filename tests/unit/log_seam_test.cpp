@@ -108,8 +108,8 @@ TEST_CASE("the end of a log is read through its newest rotation") {
     const LogFolder folder;
     put(rotated_log_path(folder.path, 0), "abcdef");
     put(current_log_path(folder.path), "ghi");
-    CHECK(end_of_log(folder.path, 100) == "abcdefghi");
-    CHECK(end_of_log(folder.path, 5) == "efghi");
-    CHECK(end_of_log(folder.path, 2) == "hi");
-    CHECK(end_of_log(folder.path + "/none", 2).empty());
+    CHECK(*end_of_log(folder.path, 100) == "abcdefghi");
+    CHECK(*end_of_log(folder.path, 5) == "efghi");
+    CHECK(*end_of_log(folder.path, 2) == "hi");
+    CHECK(end_of_log(folder.path + "/none", 2)->empty());
 }

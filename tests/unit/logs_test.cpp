@@ -65,6 +65,15 @@ TEST_CASE("at the end no FIFO stays, whoever made it, and every log does") {
     web.out("to nobody\n");  // and no SIGPIPE
 }
 
+TEST_CASE("nor does one of many") {
+    LogsTest test;
+    for (int i = 0; i < 100; ++i) test.open("web:" + std::to_string(i));
+    CHECK(std::filesystem::exists(test.fifo("web:99.err")));
+    test.logs->close_all();
+    CHECK_FALSE(std::filesystem::exists(std::filesystem::path(test.fifo("web:0.out")).parent_path()));
+    CHECK(test.logs->descriptors().empty());
+}
+
 TEST_CASE("a closed name has no FIFOs, but its log") {
     LogsTest test;
     const Ends web(test.open("web"));
