@@ -98,14 +98,15 @@ void check_expansion(const MergedInstance& instance, const CheckedConfig& config
                                                                                : config.globals->ports.first;
     const auto tried = try_launch(spec, 0, port, *config.environment, std::string("secret"));
     if (tried) return;
-    const LaunchFault& fault = tried.error();
-    const bool is_env = fault.key.starts_with("env.");
-    const Field* variable = is_env ? find_field(instance.blocks, "env", fault.key.substr(4)) : nullptr;
-    const std::string message = "'" + fault.key + "': " + fault.message;
-    if (variable != nullptr)
-        problems.add_at(variable->at, message);
-    else
-        problems.add(instance, fault.key, message);
+    for (const LaunchFault& fault : tried.error()) {
+        const bool is_env = fault.key.starts_with("env.");
+        const Field* variable = is_env ? find_field(instance.blocks, "env", fault.key.substr(4)) : nullptr;
+        const std::string message = "'" + fault.key + "': " + fault.message;
+        if (variable != nullptr)
+            problems.add_at(variable->at, message);
+        else
+            problems.add(instance, fault.key, message);
+    }
 }
 
 }  // namespace

@@ -19,19 +19,28 @@ std::string entry_of(const std::string& name, const std::string& text) {
     return entry.append(name).append(1, '=').append(text);
 }
 
-// The names of one start, in four layers, `env` expanded on demand.
+// The names of one start, in four layers, `env` expanded on demand. What is at fault is collected, and an
+// empty text in its place, so that the other faults are found too.
 class FinalEnvironment {
   public:
     FinalEnvironment(const InstanceSpec& spec, const Environment& base, Environment given)
         : spec_(spec), base_(base), given_(std::move(given)) {}
 
-    Result<std::string> value(std::string_view name) {
-        const std::string key(name);
-        if (!spec_.process.env.contains(key)) return below(key);
-        return expanded(key);
+    std::vector<LaunchFault>& faults() { return faults_; }
+    void fault(const std::string& key, std::string message) {
+        const bool known = std::any_of(faults_.begin(), faults_.end(), [&](const LaunchFault& each) {
+            return each.key == key && each.message == message;
+        });
+        if (!known) faults_.push_back({key, std::move(message)});
     }
 
-    tl::expected<std::vector<std::string>, LaunchFault> list() {
+    // The text of this key with its names expanded.
+    std::string text_of(const std::string& key, const std::string& text) {
+        if (text.find('$') == std::string::npos) return text;
+        return expanded_for(key, text, "");
+    }
+
+    std::vector<std::string> list() {
         const Environment& env = spec_.process.env;
         const Environment& file = spec_.process.env_file_values;
         std::vector<std::string> out;
@@ -45,39 +54,47 @@ class FinalEnvironment {
         for (const auto& [name, text] : file) {
             if (!env.contains(name)) add(name, text);
         }
-        for (const auto& [name, text] : env) {
-            const auto expanded_text = expanded(name);
-            if (!expanded_text)
-                return tl::unexpected(LaunchFault{"env." + name, expanded_text.error().message});
-            add(name, *expanded_text);
-        }
+        for (const auto& [name, text] : env) add(name, variable(name));
         return out;
     }
 
   private:
-    Result<std::string> below(const std::string& name) const {
-        for (const Environment* layer : {&spec_.process.env_file_values, &given_, &base_}) {
-            if (const auto at = layer->find(name); at != layer->end()) return at->second;
-        }
-        return fail(ErrorKind::Invalid, "'${" + name + "}' is not set; write '$$' for a dollar sign");
+    // `own`: the variable whose text this is, which means the one below by its own name; "" for none.
+    std::string expanded_for(const std::string& key, const std::string& text, const std::string& own) {
+        auto expanded = expand(text, [&](std::string_view other) -> Result<std::string> {
+            const std::string name(other);
+            return name != own && spec_.process.env.contains(name) ? variable(name) : below(key, name);
+        });
+        if (expanded) return std::move(*expanded);
+        fault(key, expanded.error().message);
+        return "";
     }
 
-    Result<std::string> expanded(const std::string& name) {
+    std::string below(const std::string& key, const std::string& name) {
+        for (const Environment* layer :
+             std::array<const Environment*, 3>{&spec_.process.env_file_values, &given_, &base_}) {
+            if (const auto at = layer->find(name); at != layer->end()) return at->second;
+        }
+        fault(key, "'${" + name + "}' is not set; write '$$' for a dollar sign");
+        return "";
+    }
+
+    // One of `env`.
+    std::string variable(const std::string& name) {
         const std::string& text = spec_.process.env.at(name);
         if (text.find('$') == std::string::npos) return text;
         if (const auto known = known_.find(name); known != known_.end()) return known->second;
         if (const auto open = std::find(open_.begin(), open_.end(), name); open != open_.end()) {
             std::string circle;
             for (auto each = open; each != open_.end(); ++each) circle += *each + " → ";
-            return fail(ErrorKind::Invalid, "refers to itself in a circle: " + circle + name);
+            fault("env." + name, "refers to itself in a circle: " + circle + name);
+            return "";
         }
         open_.push_back(name);
-        auto result = expand(text, [this, &name](std::string_view other) {
-            return other == name ? below(name) : value(other);
-        });
+        std::string value = expanded_for("env." + name, text, name);
         open_.pop_back();
-        if (result) known_.emplace(name, *result);
-        return result;
+        known_.emplace(name, value);
+        return value;
     }
 
     const InstanceSpec& spec_;
@@ -85,6 +102,7 @@ class FinalEnvironment {
     Environment given_;
     Environment known_;
     std::vector<std::string> open_;  // being expanded, outermost first
+    std::vector<LaunchFault> faults_;
 };
 
 Environment given_names(const InstanceSpec& spec, std::uint32_t replica, std::uint16_t port,
@@ -103,50 +121,39 @@ Environment given_names(const InstanceSpec& spec, std::uint32_t replica, std::ui
 
 }  // namespace
 
-tl::expected<Launch, LaunchFault> try_launch(const InstanceSpec& spec, std::uint32_t replica,
-                                             std::uint16_t port, const Environment& base,
-                                             const std::optional<std::string>& internal_secret) {
+tl::expected<Launch, std::vector<LaunchFault>> try_launch(const InstanceSpec& spec, std::uint32_t replica,
+                                                          std::uint16_t port, const Environment& base,
+                                                          const std::optional<std::string>& internal_secret) {
     FinalEnvironment env(spec, base, given_names(spec, replica, port, internal_secret));
-    std::optional<LaunchFault> fault;
-    const Lookup lookup = [&env](std::string_view name) { return env.value(name); };
-    const auto text_of = [&](const std::string& key, const std::string& text) {
-        if (fault || text.find('$') == std::string::npos) return text;
-        auto expanded = expand(text, lookup);
-        if (expanded) return std::move(*expanded);
-        fault = LaunchFault{key, expanded.error().message};
-        return std::string();
-    };
     const auto list_of = [&](const std::string& key, const std::vector<std::string>& texts) {
         std::vector<std::string> out;
         out.reserve(texts.size());
-        for (const std::string& text : texts) out.push_back(text_of(key, text));
+        for (const std::string& text : texts) out.push_back(env.text_of(key, text));
         return out;
     };
     Launch launch;
     launch.argv = list_of("command", spec.process.command);
-    launch.working_dir = text_of("working_dir", spec.process.working_dir);
-    launch.health_path = text_of("health.path", spec.policy.health.path);
+    launch.working_dir = env.text_of("working_dir", spec.process.working_dir);
+    launch.health_path = env.text_of("health.path", spec.policy.health.path);
     if (spec.policy.health.kind == HealthKind::Exec)
         launch.health_command = list_of("health.command", spec.policy.health.command);
-    if (fault) return tl::unexpected(*fault);
-    auto list = env.list();
-    if (!list) return tl::unexpected(list.error());
-    launch.env = std::move(*list);
+    launch.env = env.list();
+    // What a name that is not set leaves behind is none of its own.
+    if (!env.faults().empty()) return tl::unexpected(std::move(env.faults()));
     if (!launch.working_dir.starts_with('/'))
-        return tl::unexpected(LaunchFault{
-            "working_dir", "'" + launch.working_dir + "' is no absolute path once it is expanded"});
+        env.fault("working_dir", "'" + launch.working_dir + "' is no absolute path once it is expanded");
     if (!launch.health_path.starts_with('/'))
-        return tl::unexpected(LaunchFault{
-            "health.path", "'" + launch.health_path + "' does not begin with '/' once it is expanded"});
+        env.fault("health.path", "'" + launch.health_path + "' does not begin with '/' once it is expanded");
     if (launch.argv.empty() || launch.argv.front().empty())
-        return tl::unexpected(LaunchFault{"command", "the program is empty once it is expanded"});
+        env.fault("command", "the program is empty once it is expanded");
+    if (!env.faults().empty()) return tl::unexpected(std::move(env.faults()));
     return launch;
 }
 
 Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint16_t port,
                       const Environment& base, const std::optional<std::string>& internal_secret) {
-    return try_launch(spec, replica, port, base, internal_secret).map_error([](const LaunchFault& fault) {
-        return Error{ErrorKind::Invalid, "'" + fault.key + "': " + fault.message};
+    return try_launch(spec, replica, port, base, internal_secret).map_error([](const auto& faults) {
+        return Error{ErrorKind::Invalid, "'" + faults.front().key + "': " + faults.front().message};
     });
 }
 

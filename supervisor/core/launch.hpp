@@ -35,11 +35,11 @@ struct LaunchFault {
 };
 
 // `base`: child_environment's. A fault is a name that is not set or refers to itself in a circle ("A → B →
-// A"), or a value that is impossible once it is expanded.
-tl::expected<Launch, LaunchFault> try_launch(const InstanceSpec& spec, std::uint32_t replica,
-                                             std::uint16_t port, const Environment& base,
-                                             const std::optional<std::string>& internal_secret);
-// The same with the fault as an Error: Invalid, naming the key.
+// A"), or a value that is impossible once it is expanded; all of them, each once.
+tl::expected<Launch, std::vector<LaunchFault>> try_launch(const InstanceSpec& spec, std::uint32_t replica,
+                                                          std::uint16_t port, const Environment& base,
+                                                          const std::optional<std::string>& internal_secret);
+// The same with the first fault as an Error: Invalid, naming the key.
 Result<Launch> launch(const InstanceSpec& spec, std::uint32_t replica, std::uint16_t port,
                       const Environment& base, const std::optional<std::string>& internal_secret);
 

@@ -130,13 +130,26 @@ TEST_CASE("a name that is not set is a fault that names the key") {
     CHECK(message().starts_with("'command': '${PORT}' is not set"));
 }
 
+TEST_CASE("all faults are told, each once and where it is") {
+    InstanceSpec web = spec();
+    web.process.command = {"/x", "${A}", "${A} ${B} ${ONE}"};
+    web.process.working_dir = "/${A}";
+    web.process.env = {{"ONE", "${C}"}, {"TWO", "${ONE}${D}"}, {"X", "${Y}"}, {"Y", "${X}"}};
+    const auto made = try_launch(web, 0, 1, base(), std::nullopt);
+    REQUIRE_FALSE(made);
+    std::vector<std::string> found;
+    for (const LaunchFault& each : made.error()) found.push_back(each.key + " " + each.message.substr(0, 9));
+    CHECK(found == std::vector<std::string>{"command '${A}' is", "command '${B}' is", "env.ONE '${C}' is",
+                                            "working_dir '${A}' is", "env.TWO '${D}' is", "env.X refers to"});
+}
+
 TEST_CASE("what expands to something impossible is a fault") {
     const auto fault = [](auto change) {
         InstanceSpec web = spec();
         web.process.env = {{"EMPTY", ""}};
         change(web);
         const auto made = try_launch(web, 0, 1, base(), std::nullopt);
-        return made ? "" : made.error().key;
+        return made ? "" : made.error().front().key;
     };
     CHECK(fault([](InstanceSpec&) {}) == "");
     CHECK(fault([](InstanceSpec& web) { web.process.working_dir = "${LANG}"; }) == "working_dir");
