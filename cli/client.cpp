@@ -76,6 +76,8 @@ struct Client::Inner {
     int either = -1;            // an epoll of `lost` and what nng signals a reply with
     std::uint64_t last_id = 0;
     int peer_pid = 0;
+    int last_pipe = 0;  // that a reply came over: nng may have connected anew by itself
+    std::uint64_t connections = 0;
 };
 
 Result<void> Client::Inner::open(const std::string& socket_path) {
@@ -231,6 +233,10 @@ int Client::peer_pid() const {
     return inner_->peer_pid;
 }
 
+std::uint64_t Client::connections() const {
+    return inner_->connections;
+}
+
 int Client::fd() const {
     return inner_->either;
 }
@@ -245,6 +251,7 @@ std::optional<Result<Reply>> Client::receive() {
         const nng_pipe pipe = nng_msg_get_pipe(raw);
         if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) == 0)
             inner_->peer_pid = static_cast<int>(pid);
+        if (std::exchange(inner_->last_pipe, nng_pipe_id(pipe)) != nng_pipe_id(pipe)) ++inner_->connections;
         return parse_reply(message.body(), inner_->last_id);
     }
     if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
@@ -259,6 +266,7 @@ bool Client::come_back(Duration patience) {
     do {
         if (auto again = connect_once(inner_->path)) {
             again->inner_->ends_with_process = inner_->ends_with_process;
+            again->inner_->connections += inner_->connections;
             inner_ = std::move(again->inner_);
             return true;
         }

@@ -42,7 +42,8 @@ std::string words_on(const Waiting& waiting, Verdict verdict) {
 // What is under way changes yet, and that is told: first only the others are looked at, where they are few.
 // Their rows, or nothing where everything is to be looked at.
 std::optional<StatusReply> first_look(Client& client, const Waiting& waiting) {
-    if (waiting.asked_at() == 0) return std::nullopt;
+    // On another connection another program may answer, whose generations are others.
+    if (waiting.asked_at() == 0 || client.connections() > 1) return std::nullopt;
     StatusRequest request;
     request.targets.names = waiting.names_at_rest();
     StatusReply none;
@@ -51,6 +52,7 @@ std::optional<StatusReply> first_look(Client& client, const Waiting& waiting) {
     if (request.targets.names.size() > most_names) return std::nullopt;
     auto reply = client.ask_for<StatusReply>(request);
     if (!reply) return std::nullopt;  // one may be gone; all that there is tells which
+    if (client.connections() > 1) return std::nullopt;
     reply->generation = waiting.asked_at();
     return std::move(*reply);
 }
@@ -69,6 +71,7 @@ Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> ti
         if (!now.empty()) decided(now);
         request.since = reply.generation;
     };
+    std::uint64_t connections = client.connections();
     if (const auto looked = first_look(client, waiting)) take(*looked);
     while (!waiting.is_over()) {
         const Duration left =
@@ -78,11 +81,16 @@ Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> ti
         if (time_is_up) request.since = 0;
         request.wait = request.since == 0 ? Duration::zero() : std::min(left, longest_ask);
         auto reply = client.ask_for<StatusReply>(request);
-        if (!reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty()) {
-            // One of them was gone before it could be asked about: then all that there is tells which.
-            request.targets.names.clear();
-            reply = client.ask_for<StatusReply>(request);
-        }
+        // One of them was gone before it could be asked about: then all that there is tells which.
+        const bool is_one_gone =
+            !reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty();
+        if (is_one_gone) request.targets.names.clear();
+        // Another program may have answered, to which `since` says nothing: it is asked for everything.
+        const bool is_another = client.connections() != connections;
+        connections = client.connections();
+        const bool is_partial = is_another && request.since != 0;
+        if (is_partial) request.since = 0;
+        if (is_one_gone || (reply && is_partial)) continue;
         if (!reply) return tl::unexpected(reply.error());
         if (request.since == 0) add_gone(waiting, *reply);
         take(*reply);

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <cstring>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "shared/control_path.hpp"
@@ -20,6 +21,8 @@ namespace {
 constexpr Duration http_patience = std::chrono::seconds(1);
 // Answers that wait for the disk. Beyond, each waits here, and with it everybody who would ask for more.
 constexpr std::size_t most_held = 256;
+// From an answer's way to nng until it has left this process.
+constexpr Duration answer_patience = std::chrono::milliseconds(20);
 
 }  // namespace
 
@@ -55,7 +58,7 @@ std::optional<Result<Reply>> Daemon::upgrade(bool may_park) {
     // It would look for its runs where they are not.
     auto config = effects_.load_config();
     if (!config) return tl::unexpected(config.error());
-    const SupervisorSettings& now = supervisor_.config().supervisor;
+    const SupervisorSettings& now = supervisor_.started_with();
     if (config->supervisor.runtime_dir != now.runtime_dir || config->supervisor.state_dir != now.state_dir) {
         return fail(
             "[supervisor] runtime_dir or state_dir has changed: that takes a stop and a start (pmctl down, "
@@ -124,10 +127,15 @@ void Daemon::open_http_now() {
 void Daemon::on_signal(int number) {
     const Now now = Loop::now();
     if (number == SIGHUP) return reload(now);
-    if (number == SIGUSR1) return;
+    if (number == SIGUSR1) return reopen_log(now);
     const bool again = supervisor_.finishing();
     notifier_.stopping("stopping");
     supervisor_.finish(again, "stopping everything: asked by " + signal_name(number), now);
+}
+
+void Daemon::reopen_log(Now now) {
+    if (auto opened = reopen_log_file(); !opened)
+        supervisor_.note("", "supervisor", opened.error().message + "; it goes on in the old file", now);
 }
 
 void Daemon::ready(int ready_fd) {
@@ -142,7 +150,7 @@ void Daemon::ready(int ready_fd) {
 
 void Daemon::reload(Now now) {
     notifier_.reloading(now.steady);
-    if (auto reply = commands_.reload(false, now); !reply) {
+    if (auto reply = commands_.reload({}, now); !reply) {
         supervisor_.note("", "config", "reload refused, nothing was changed: " + reply.error().message, now);
     }
     notifier_.ready("running");
@@ -165,8 +173,8 @@ void Daemon::feed_watchdog() {
 void Daemon::leave() {
     notifier_.stopping("stopped");
     loop_.later([this] {
-        effects_.answers().settle();
         loop_.stop();
+        effects_.answers().settle();
     });
 }
 
@@ -189,6 +197,9 @@ Result<Handover> Daemon::gather() {
     }
     if (auto handed = effects_.hand_over(handover); !handed) return tl::unexpected(handed.error());
     effects_.answers().settle();
+    // nng sends them on threads of its own, which end with this program.
+    if (Loop::now().steady - control_->answered_at() < answer_patience)
+        std::this_thread::sleep_for(answer_patience);
     return handover;
 }
 

@@ -43,6 +43,7 @@ class Daemon {
     Control::Answer answer(const Request& request, bool may_park);
     std::optional<Result<Reply>> upgrade(bool may_park);
     void changed();
+    void reopen_log(Now now);
     void open_http_now();
     void reload(Now now);
     void tell_routes();

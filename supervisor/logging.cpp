@@ -6,9 +6,12 @@
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/base_sink.h>
 #include <spdlog/spdlog.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -21,6 +24,13 @@ namespace pmctl {
 namespace {
 
 constexpr mode_t log_mode = 0644;
+constexpr std::uint64_t largest_file = 10 << 20;  // bytes
+
+Result<int> open_log(const std::string& path) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, log_mode);
+    if (fd < 0) return fail("cannot write the log '" + path + "': " + std::strerror(errno));
+    return fd;
+}
 
 // %j: the message as a JSON string.
 class JsonMessage : public spdlog::custom_flag_formatter {
@@ -75,7 +85,8 @@ class JournalPriority : public spdlog::custom_flag_formatter {
 // together. An error is written at once, with all before it: it may be the last that can be said.
 class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mutex> {
   public:
-    explicit LogSink(int fd) : fd_(fd) {}
+    // `path`: "" where it is standard error.
+    LogSink(int fd, std::string path) : fd_(fd), path_(std::move(path)) { look_at_size(); }
     ~LogSink() override {
         flush_();
         if (fd_ != STDERR_FILENO) ::close(fd_);
@@ -88,8 +99,21 @@ class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mute
         if (!later_) flush_();
     }
 
-    void take_stderr() const {
-        if (fd_ != STDERR_FILENO) ::dup2(fd_, STDERR_FILENO);
+    void take_stderr() {
+        has_stderr_ = !path_.empty();
+        if (has_stderr_) ::dup2(fd_, STDERR_FILENO);
+    }
+
+    Result<void> reopen() {
+        if (path_.empty()) return {};
+        flush_();
+        const auto opened = open_log(path_);
+        if (!opened) return tl::unexpected(opened.error());
+        ::dup3(*opened, fd_, O_CLOEXEC);
+        ::close(*opened);
+        if (has_stderr_) take_stderr();
+        look_at_size();
+        return {};
     }
 
   protected:
@@ -107,6 +131,7 @@ class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mute
             const ssize_t count = ::write(fd_, at, static_cast<std::size_t>(end - at));
             if (count > 0) {
                 at += count;
+                size_ += static_cast<std::uint64_t>(count);
             } else if (errno == EAGAIN) {
                 // Somebody shares this descriptor and made it so: a terminal, or a pipe that is full.
                 pollfd room{fd_, POLLOUT, 0};
@@ -116,37 +141,63 @@ class LogSink final : public spdlog::sinks::base_sink<spdlog::details::null_mute
             }
         }
         lines_.clear();
+        if (!path_.empty() && size_ >= largest_file) rotate();
     }
 
   private:
     static constexpr int patience_ms = 100;
 
+    // Where that fails it is tried again when as much has been written once more.
+    void rotate() {
+        size_ = 0;
+        if (::rename(path_.c_str(), (path_ + ".1").c_str()) == 0) static_cast<void>(reopen());
+    }
+    void look_at_size() {
+        struct stat status{};
+        size_ = ::fstat(fd_, &status) == 0 ? static_cast<std::uint64_t>(status.st_size) : 0;
+    }
+
     int fd_;
+    std::string path_;
+    bool has_stderr_ = false;
+    std::uint64_t size_ = 0;
     spdlog::memory_buf_t lines_;
     std::function<void(std::function<void()>)> later_;
 };
 
+// Null: the log is not ours yet.
+LogSink* own_sink() {
+    for (const auto& sink : spdlog::default_logger()->sinks()) {
+        if (auto* own = dynamic_cast<LogSink*>(sink.get())) return own;
+    }
+    return nullptr;
+}
+
 }  // namespace
 
 void send_stderr_to_log() {
-    for (const auto& sink : spdlog::default_logger()->sinks()) {
-        if (const auto* own = dynamic_cast<const LogSink*>(sink.get())) own->take_stderr();
-    }
+    if (LogSink* sink = own_sink()) sink->take_stderr();
 }
 
 void gather_log_lines(const std::function<void(std::function<void()>)>& later) {
-    for (const auto& sink : spdlog::default_logger()->sinks()) {
-        if (auto* own = dynamic_cast<LogSink*>(sink.get())) own->gather(later);
-    }
+    if (LogSink* sink = own_sink()) sink->gather(later);
+}
+
+Result<void> reopen_log_file() {
+    LogSink* sink = own_sink();
+    return sink == nullptr ? Result<void>() : sink->reopen();
 }
 
 Result<void> start_logging(const std::string& level, const std::string& format, const std::string& file) {
     int fd = STDERR_FILENO;
     std::error_code not_made;  // then the open fails, and says it better
     std::filesystem::create_directories(std::filesystem::path(file).parent_path(), not_made);
-    if (!file.empty()) fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, log_mode);
-    if (fd < 0) return fail("cannot write the log '" + file + "': " + std::strerror(errno));
-    auto sink = std::make_shared<LogSink>(fd);
+    if (!file.empty()) {
+        const auto opened = open_log(file);
+        if (!opened) return tl::unexpected(opened.error());
+        fd = *opened;
+    }
+    auto sink = std::make_shared<LogSink>(fd, file);
     const bool journal = file.empty() && std::getenv("JOURNAL_STREAM") != nullptr;
     const std::string pattern = format == "json"
                                     ? R"({"time":"%Y-%m-%dT%H:%M:%S.%eZ","level":"%l","message":%j})"

@@ -112,6 +112,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     std::uint64_t last_parked_ = 0;
     std::deque<Held> held_;
     std::uint64_t released_ = 0;
+    TimePoint answered_at_{};
 };
 
 Result<void> Control::Inner::listen() {
@@ -237,6 +238,7 @@ void Control::Inner::send(const Return& to, const std::string& text) {
     if (nng_msg_append(raw, text.data(), text.size()) != 0) return;
     // What does not fit is dropped: one client that never reads must not hold up the others.
     if (nng_sendmsg(socket_.get(), raw, NNG_FLAG_NONBLOCK) == 0) message.release();
+    answered_at_ = Loop::now().steady;
 }
 
 void Control::Inner::wake(Topic topic) {
@@ -337,6 +339,10 @@ void Control::release(std::uint64_t number) {
 
 std::size_t Control::held() const {
     return inner_->held_.size();
+}
+
+TimePoint Control::answered_at() const {
+    return inner_->answered_at_;
 }
 
 std::size_t Control::parked() const {

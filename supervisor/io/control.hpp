@@ -68,6 +68,8 @@ class Control {
     // Replies that are held for this number, or a lower one, go out.
     void release(std::uint64_t number);
     std::size_t held() const;
+    // When something was sent last.
+    TimePoint answered_at() const;
 
   private:
     struct Inner;

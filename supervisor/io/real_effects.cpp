@@ -290,14 +290,17 @@ void RealEffects::complete(RunRecord& run) const {
 
 // 0: not known yet.
 std::uint64_t RealEffects::start_ticks_of(const Child& child) {
-    if (child.start_ticks == 0 || clock_tells_starts_ == false) return 0;
-    if (!clock_tells_starts_) {
-        const auto stat = read_proc_stat(child.pid);
-        if (!stat) return 0;
-        clock_tells_starts_ = stat->start_ticks == child.start_ticks;
-        return stat->start_ticks;
+    constexpr int enough_agreements = 4;
+    if (child.start_ticks == 0 || clock_agreements_ < 0) return 0;
+    if (clock_agreements_ == enough_agreements) return child.start_ticks;
+    const auto stat = read_proc_stat(child.pid);
+    if (!stat) return 0;
+    if (stat->start_ticks != child.start_ticks) {
+        clock_agreements_ = -1;
+    } else if (std::exchange(agreed_tick_, stat->start_ticks) != stat->start_ticks) {
+        ++clock_agreements_;
     }
-    return child.start_ticks;
+    return stat->start_ticks;
 }
 
 void RealEffects::store(StoreWrite write) {

@@ -169,8 +169,11 @@ class RealEffects final : public Effects {
     std::unordered_map<RunNumber, LiveRun> live_;
     std::unordered_map<RunNumber, Finding> found_;  // alive, and not adopted yet
     std::string boot_id_ = boot_id();
-    // That clock and /proc tell the same of when a process began: asked once, since it is not so everywhere.
-    std::optional<bool> clock_tells_starts_;
+    // Clock and /proc do not tell the same of when a process began everywhere, and once may be chance, where
+    // they differ by less than a tick: of how many ticks they did. -1: of one they did not, which is for
+    // good.
+    int clock_agreements_ = 0;
+    std::uint64_t agreed_tick_ = 0;  // the last: starts within it are one agreement
     TimePoint begun_ = clock();
     std::unordered_map<std::string, LogSettings> log_settings_;
     std::vector<EndedRun> ended_;  // in this turn of the loop

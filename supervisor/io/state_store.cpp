@@ -135,12 +135,12 @@ Result<void> StateStore::flush(Duration cap) {
     Inner& inner = *inner_;
     std::unique_lock lock(inner.mutex);
     const std::uint64_t goal = inner.queued;
-    const std::uint64_t attempts = inner.attempts;
+    const std::uint64_t begun = inner.attempt;
     if (inner.finished >= goal) return {};
     inner.hurry = true;
     inner.to_writer.notify_one();
     const bool answered = inner.from_writer.wait_for(
-        lock, cap, [&] { return inner.finished >= goal || inner.attempts != attempts; });
+        lock, cap, [&] { return inner.finished >= goal || inner.failed_attempt > begun; });
     if (inner.finished >= goal) return {};
     if (!answered)
         return fail(ErrorKind::Timeout, "'" + inner.path + "': the disk takes longer than expected");
@@ -152,7 +152,7 @@ bool StateStore::tell_when_stored(OnStored stored) {
     {
         const std::lock_guard lock(inner.mutex);
         if (inner.settled >= inner.queued) return false;
-        inner.waiting.emplace_back(inner.queued, std::move(stored));
+        inner.waiting.push_back({inner.queued, inner.attempt, std::move(stored)});
         inner.hurry = true;
     }
     inner.to_writer.notify_one();

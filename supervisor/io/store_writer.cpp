@@ -47,11 +47,13 @@ void StateStore::Inner::work() {
             to_writer.wait(lock, [this] { return !queue.empty() || ending; });
             idle = false;
             if (queue.empty()) return;
-            to_writer.wait_for(lock, limits.gather, [this] { return hurry || ending; });
+            // All before is stored, so those that still wait do for what is taken now: they are in a hurry.
+            to_writer.wait_for(lock, limits.gather, [this] { return hurry || ending || !waiting.empty(); });
             batch.swap(queue);
             taken = queued;
         }
         hurry = false;
+        ++attempt;
         next_run = std::max(next_run, next_run_of_dropped);
         const std::size_t before = batch_done;
         lock.unlock();
@@ -66,9 +68,13 @@ void StateStore::Inner::work() {
             continue;
         }
         failed(written.error(), lock);
+        // Those that asked meanwhile are told of the next attempt, which comes at once, as they have set
+        // `hurry`. After the last one there is none.
+        const bool is_last = ending;
+        failed_attempt = is_last ? attempt + 1 : attempt;
         from_writer.notify_all();
         tell_waiting(lock, fail(trouble));
-        if (ending) return;
+        if (is_last) return;
         to_writer.wait_for(lock, retry, [this] { return hurry || ending; });
     }
 }
@@ -106,7 +112,6 @@ DbResult<void> StateStore::Inner::write_some() {
 }
 
 void StateStore::Inner::failed(const DbError& error, std::unique_lock<std::mutex>& lock) {
-    ++attempts;
     const bool is_first = trouble.empty();
     trouble = "'" + path + "': " + error.message;
     retry = is_first ? limits.retry_first : std::min(retry * 2, limits.retry_longest);
@@ -136,12 +141,12 @@ void StateStore::Inner::worked(std::unique_lock<std::mutex>& lock) {
     lock.lock();
 }
 
-// Of what is stored those that waited for it, of a failure all.
+// Of what is stored those that waited for it, of a failure those that had asked before the attempt began.
 void StateStore::Inner::tell_waiting(std::unique_lock<std::mutex>& lock, const Result<void>& outcome) {
     std::vector<OnStored> told;
     std::erase_if(waiting, [&](auto& each) {
-        const bool is_over = !outcome || each.first <= settled;
-        if (is_over) told.push_back(std::move(each.second));
+        const bool is_over = outcome ? each.until <= settled : each.attempt < failed_attempt;
+        if (is_over) told.push_back(std::move(each.stored));
         return is_over;
     });
     if (told.empty()) return;

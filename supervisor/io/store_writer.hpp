@@ -23,6 +23,13 @@ struct StateStore::Inner {
     Inner(StateDb opened, std::string file, OnTrouble callback, const StoreLimits& bounds)
         : db(std::move(opened)), path(std::move(file)), on_trouble(std::move(callback)), limits(bounds) {}
 
+    // One that is to be told.
+    struct Waiting {
+        std::uint64_t until;    // when so many are settled
+        std::uint64_t attempt;  // the last one that had begun when it was asked for
+        OnStored stored;
+    };
+
     // The writer's thread.
     void work();
     DbResult<void> write_some();
@@ -55,11 +62,12 @@ struct StateStore::Inner {
     bool hurry = false;   // do not gather, try again at once
     bool ending = false;  // the last try
     std::uint64_t queued = 0;
-    std::uint64_t taken = 0;                                  // of those queued: in this batch, or one before
-    std::uint64_t settled = 0;                                // of those taken: in batches that are stored
-    std::vector<std::pair<std::uint64_t, OnStored>> waiting;  // until so many are settled
-    std::uint64_t finished = 0;                               // of those queued: stored or dropped
-    std::uint64_t attempts = 0;                               // that failed
+    std::uint64_t taken = 0;    // of those queued: in this batch, or one before
+    std::uint64_t settled = 0;  // of those taken: in batches that are stored
+    std::vector<Waiting> waiting;
+    std::uint64_t finished = 0;        // of those queued: stored or dropped
+    std::uint64_t attempt = 0;         // the number of the last one that has begun
+    std::uint64_t failed_attempt = 0;  // who asked while one was under way is not told of its failure
     std::uint64_t lost_events = 0;
     RunNumber next_run_of_dropped = 0;
     std::string trouble;  // "": none

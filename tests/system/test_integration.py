@@ -57,6 +57,28 @@ class Integration(SystemTest):
         world.process.send_signal(signal.SIGTERM)
         self.assertEqual(world.process.wait(30), 0)
 
+    def test_its_log_file_is_opened_again_by_usr1_and_has_a_bound(self):
+        world = self.world("[instances.web]\nhealth.kind='none'\ncommand = ['/bin/sleep', '1000']\n")
+        log = world.path("own.log")
+        world.start("--log-file", log)
+        os.rename(log, log + ".old")
+        with world.following("events", "-f", "-n", "1", "--json") as events:
+            self.assertIsNotNone(events.next(deadline()))
+            world.process.send_signal(signal.SIGUSR1)
+            # Signals come in order, and this one is told.
+            world.process.send_signal(signal.SIGHUP)
+            world.ctl("restart", "web")
+        world.stop()
+        with open(log, encoding="utf-8") as file:
+            self.assertIn("'web': Running → Stopping", file.read())
+        self.assertTrue(os.path.getsize(log + ".old") > 0)
+        with open(log, "ab") as file:
+            file.truncate(10 << 20)
+        world.start("--log-file", log)
+        world.stop()
+        self.assertGreater(os.path.getsize(log + ".1"), 10 << 20)
+        self.assertLess(os.path.getsize(log), 1 << 20)
+
     def test_as_pid_1_it_reaps_what_it_never_started(self):
         if os.getuid() != 0 or shutil.which("unshare") is None:
             self.skipTest("a PID namespace takes root and unshare")

@@ -1,13 +1,20 @@
 #include "cli/client.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
 
+#include <algorithm>
 #include <atomic>
+#include <future>
 #include <mutex>
+#include <optional>
+#include <thread>
 #include <vector>
 
 #include "cli/follow.hpp"
 #include "tests/unit/control_fixture.hpp"
+#include "tests/unit/plain_door.hpp"
 
 using namespace pmctl;
 using namespace std::chrono_literals;
@@ -36,6 +43,73 @@ Control::Handler in_turn(std::vector<StatusReply> replies, std::atomic<std::size
             return Result<Reply>(replies.back());  // all that there is
         return Result<Reply>(StatusReply{99, {}, {}, ""});
     };
+}
+
+// A supervisor that replaces its program: the lock on its pid file is held all the time.
+class Upgrading {
+  public:
+    Upgrading(PlainDoor::Handler before, PlainDoor::Handler after)
+        : after_(std::move(after)),
+          lock_(::open((folder_.path() + "/pmctld.pid").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+        REQUIRE(lock_ >= 0);
+        REQUIRE(::flock(lock_, LOCK_EX | LOCK_NB) == 0);
+        door_.emplace(socket(), std::move(before));
+    }
+    Upgrading(const Upgrading&) = delete;
+    Upgrading& operator=(const Upgrading&) = delete;
+    ~Upgrading() { ::close(lock_); }
+
+    std::string socket() const { return folder_.path() + "/pmctld.sock"; }
+    void upgrade() {
+        door_.reset();
+        door_.emplace(socket(), after_);
+    }
+
+  private:
+    TestFolder folder_;
+    PlainDoor::Handler after_;
+    int lock_;
+    std::optional<PlainDoor> door_;
+};
+
+// At its generation 7; who waits does until it is replaced. `waits`, where it is given, is told of it.
+PlainDoor::Handler earlier_program(std::promise<void>* waits = nullptr) {
+    return [waits](const Request& request) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{});
+        if (status->since == 0) return Result<Reply>(StatusReply{7, {}, {}, ""});
+        if (waits != nullptr) waits->set_value();
+        return std::nullopt;
+    };
+}
+
+// At its generation 9, all of these being so since its third. Who asks for what came later waits for ever.
+PlainDoor::Handler later_program(std::vector<StatusRow> rows) {
+    return [rows = std::move(rows)](const Request& request) -> std::optional<Result<Reply>> {
+        const auto* status = std::get_if<StatusRequest>(&request);
+        if (status == nullptr) return Result<Reply>(HelloReply{});
+        if (status->since >= 3 && status->since <= 9) return std::nullopt;
+        StatusReply reply{9, {}, {}, ""};
+        for (const std::string& name : status->targets.names) {
+            const auto found = std::find_if(rows.begin(), rows.end(),
+                                            [&](const StatusRow& each) { return each.name == name; });
+            if (found != rows.end()) {
+                reply.rows.push_back(*found);
+            } else if (status->since == 0) {
+                return Result<Reply>(fail(ErrorKind::NotFound, "no instance '" + name + "'"));
+            }
+        }
+        if (status->targets.names.empty()) reply.rows = rows;
+        return Result<Reply>(reply);
+    };
+}
+
+StatusRow stopped(const std::string& name) {
+    StatusRow found = row("Stopped", Outlook::Settled, 3);
+    found.name = name;
+    found.wanted = "stopped";
+    found.pid.reset();
+    return found;
 }
 
 }  // namespace
@@ -217,4 +291,61 @@ TEST_CASE("a supervisor that goes away in the middle of a wait is said to have")
     ends.join();
     REQUIRE_FALSE(over.has_value());
     CHECK(over.error().kind == ErrorKind::Unavailable);
+}
+
+TEST_CASE("a connection is counted when something came over it") {
+    Upgrading supervisor(earlier_program(), later_program({stopped("web")}));
+    auto client = Client::connect(supervisor.socket());
+    REQUIRE(client.has_value());
+    CHECK(client->ask(StatusRequest{}).has_value());
+    CHECK(client->connections() == 1);
+    supervisor.upgrade();
+    CHECK(client->ask(StatusRequest{}).has_value());
+    CHECK(client->connections() == 2);
+    Client moved = std::move(*client);
+    CHECK(moved.ask(StatusRequest{}).has_value());
+    CHECK(moved.connections() == 2);
+}
+
+TEST_CASE("what was asked of a program before an upgrade is followed by the next one's numbers") {
+    Upgrading supervisor(earlier_program(), later_program({stopped("web"), stopped("db")}));
+    auto client = Client::connect(supervisor.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Stopped);
+    SUBCASE("it begins before the first look") {
+        waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}, {"db", 0, "was not running", "Stopped"}}});
+        supervisor.upgrade();
+    }
+    SUBCASE("the first look is spared") {
+        waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}}});
+        supervisor.upgrade();
+    }
+    SUBCASE("the client has come back already") {
+        waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}}});
+        supervisor.upgrade();
+        REQUIRE(client->ask(StatusRequest{}).has_value());
+    }
+    CHECK(follow(*client, waiting, 1s, [](const auto&) {}));
+    CHECK_FALSE(waiting.has_failed());
+}
+
+TEST_CASE("what is gone after an upgrade in the middle of a wait is noticed") {
+    std::promise<void> waits;
+    Upgrading supervisor(earlier_program(&waits), later_program({stopped("web")}));
+    auto client = Client::connect(supervisor.socket());
+    REQUIRE(client.has_value());
+    Waiting waiting(Goal::Stopped);
+    waiting.add(ActionReply{7, {{"web", 3, "", "Stopping"}, {"old", 4, "", "Stopping"}}});
+    SUBCASE("where all are named") {}
+    SUBCASE("where they are too many for that") {
+        for (int i = 0; i < 100; ++i)
+            waiting.add(ActionReply{7, {{"old:" + std::to_string(i), 4, "", "Stopping"}}});
+    }
+    std::thread upgrades([&, waiting_now = waits.get_future()] {
+        if (waiting_now.wait_for(10s) == std::future_status::ready) supervisor.upgrade();
+    });
+    const auto over = follow(*client, waiting, 1s, [](const auto&) {});
+    upgrades.join();
+    CHECK(over.has_value());
+    CHECK_FALSE(waiting.has_failed());
 }

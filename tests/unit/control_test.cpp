@@ -136,10 +136,15 @@ TEST_CASE("an answer that is held goes when it is released, and others are answe
         door.run([&](Control& control) { count = control.held(); });
         return count;
     };
+    const auto eventually_held = [&](std::size_t count) {
+        const auto until = std::chrono::steady_clock::now() + 10s;
+        while (held() != count && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        return held() == count;
+    };
     REQUIRE(first.send(StopRequest{}));
-    while (held() < 1) std::this_thread::yield();
+    REQUIRE(eventually_held(1));
     REQUIRE(second.send(StopRequest{}));
-    while (held() < 2) std::this_thread::yield();
+    REQUIRE(eventually_held(2));
     CHECK(other.ask(StatusRequest{}).has_value());
     CHECK_FALSE(first.receive().has_value());
 

@@ -77,7 +77,7 @@ void run_and_kill(const std::string& folder, const std::vector<SpawnRequest>& re
             if (!outcomes[i]) ::_exit(1);
             earlier.effects->store(started(requests[i].run, *outcomes[i]));
         }
-        REQUIRE(earlier.effects->state().flush(cap));
+        if (!earlier.effects->state().flush(cap)) ::_exit(1);
         if (::write(ready[1], "r", 1) == 1) ::pause();
         ::_exit(1);
     }
@@ -231,7 +231,12 @@ TEST_CASE("what is left of a run that has ended is killed, and its last lines ar
     const pid_t daemon = world.told.pid();
     Supervision next(world.folder.path);
     RealEffects& effects = *next.effects;
-    const auto found = effects.find_runs(effects.state().load().runs);
+    const StoredState state = effects.state().load();
+    REQUIRE(state.runs.size() == 1);
+    // It told of its child before it ended.
+    const Descriptor leader = open_pidfd(state.runs[0].pid);
+    REQUIRE((!leader || has_ended(leader.get(), cap)));
+    const auto found = effects.find_runs(state.runs);
     REQUIRE(found);
     REQUIRE(found->runs.size() == 1);
     CHECK(found->runs[0].state == FoundRun::State::Ended);

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 
 #include <fstream>
+#include <future>
+#include <utility>
 
 using namespace pmctl;
 
@@ -111,6 +113,39 @@ TEST_CASE("a full disk loses nothing once there is room again") {
     });
     CHECK((outcome == 0 || outcome == 77));
     if (outcome == 77) MESSAGE("no mount allowed here: the test of the file size limit stands in");
+}
+
+TEST_CASE("who asks when an attempt has begun is told of the next one, which comes at once") {
+    const Folder folder;
+    StoreLimits limits;
+    limits.retry_first = std::chrono::hours(1);
+    rlimit unlimited{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &unlimited) == 0);
+    bool works_again = false;
+    SUBCASE("and stores it") {
+        works_again = true;
+    }
+    SUBCASE("and fails, too") {}
+    std::promise<Result<void>> told;
+    bool has_failed = false;
+    std::unique_ptr<StateStore> store;
+    // Called on the writer's thread, between the first attempt that fails and the telling.
+    store = open(folder, limits, [&](const std::string&) {
+        if (std::exchange(has_failed, true)) return;
+        if (works_again) ::setrlimit(RLIMIT_FSIZE, &unlimited);
+        store->write(intention("db", 0, Wanted::Stopped));
+        store->tell_when_stored([&](Result<void> outcome) { told.set_value(std::move(outcome)); });
+    });
+    const rlimit tight{4096, unlimited.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+    store->write(intention("web", 0, Wanted::Stopped));
+    auto outcome = told.get_future();
+    const bool is_told = outcome.wait_for(cap) == std::future_status::ready;
+    ::setrlimit(RLIMIT_FSIZE, &unlimited);
+    REQUIRE(is_told);
+    CHECK(outcome.get().has_value() == works_again);
+    store.reset();
+    CHECK(open(folder)->load().intentions.size() == 2);
 }
 
 TEST_CASE("what cannot be stored at the end is said") {

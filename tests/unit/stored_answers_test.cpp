@@ -4,6 +4,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 
+#include <boost/asio/steady_timer.hpp>
 #include <vector>
 
 #include "tests/unit/event_wait.hpp"
@@ -110,6 +111,30 @@ TEST_CASE("an answer goes all the same where the disk takes too long") {
     world.stop("web");
     REQUIRE(world.test.until([&] { return world.answers.released() == 1; }));
     CHECK(world.told.back().trouble == "the disk takes longer than 1ms");
+}
+
+TEST_CASE("each answer waits its own time, whatever becomes of earlier ones") {
+    constexpr auto patience = std::chrono::milliseconds(60);
+    World world(patience);
+    const SlowDisk disk(world.folder);
+    world.stop("web");
+    const TimePoint half = Loop::now().steady + patience / 2;
+    REQUIRE(world.test.until([&] { return Loop::now().steady >= half; }));
+    const TimePoint second_asked = Loop::now().steady;
+    world.stop("db");
+    // Behind the second's, so it is called behind it, however slow this machine is.
+    boost::asio::steady_timer end(world.test.loop.context(), Loop::now().steady + patience);
+    std::uint64_t released_at_end = 0;
+    bool ended = false;
+    end.async_wait([&](const boost::system::error_code&) {
+        released_at_end = world.answers.released();
+        ended = true;
+    });
+    REQUIRE(world.test.until([&] { return world.answers.released() == 2; }));
+    CHECK(Loop::now().steady >= second_asked + patience);  // not with the first
+    REQUIRE(world.test.until([&] { return ended; }));
+    CHECK(released_at_end == 2);  // nor a whole time after it
+    for (const Told& each : world.told) CHECK_FALSE(each.trouble.empty());
 }
 
 TEST_CASE("at the end those that wait are stored and told") {
