@@ -102,6 +102,7 @@ Result<int> run_reload(Session& session) {
         // What was removed has no row to wait for, unless its process takes its time.
         if (each.action != "keep" && each.action != "stop") waiting.add(each.instance, 0);
     }
+    for (const std::string& name : reply->stale) waiting.add(name, 0);
     const auto over = follow(*client, waiting, args.timeout, [](const auto&) {});
     const bool converged = over && !waiting.has_failed();
     if (args.json) session.print(changes_json(reply->changes, converged));
@@ -125,9 +126,12 @@ Result<int> run_wait(Session& session) {
     const auto rows = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
     if (!rows) return tl::unexpected(rows.error());
     const bool healthy = args.wait_for == "healthy";
-    Waiting waiting(healthy ? Goal::Healthy : args.wait_for == "stopped" ? Goal::Halted : Goal::Converged);
+    const bool named = !args.targets.names.empty();
+    Goal goal = args.wait_for == "stopped" ? Goal::Halted : Goal::Converged;
+    if (healthy) goal = named ? Goal::Healthy : Goal::Well;
+    Waiting waiting(goal);
     for (const StatusRow& row : rows->rows) {
-        const bool counts = !healthy || !args.targets.names.empty() || row.wanted == "running";
+        const bool counts = !healthy || named || row.wanted == "running";
         if (counts) waiting.add(row.name, row.run);
     }
     const auto over = follow(*client, waiting, args.timeout, [](const auto&) {});

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cli/output.hpp"
+#include "cli/wait.hpp"
 
 namespace pmctl {
 
@@ -125,7 +126,8 @@ std::string what_is_wrong(const StatusRow& row) {
 
 int status_exit(const std::vector<StatusRow>& rows, bool named) {
     const bool good = std::all_of(rows.begin(), rows.end(), [&](const StatusRow& row) {
-        return row.state == "Running" || (!named && row.wanted == "stopped");
+        const bool rests = row.wanted == "stopped" || is_up(row);
+        return row.state == "Running" || (!named && rests);
     });
     return good ? 0 : exit_status(ErrorKind::Unsettled);
 }

@@ -5,6 +5,7 @@
 #include "cli/follow.hpp"
 #include "cli/output.hpp"
 #include "cli/pmctld.hpp"
+#include "cli/process_watch.hpp"
 #include "cli/supervision.hpp"
 #include "shared/path.hpp"
 
@@ -23,7 +24,7 @@ Result<void> apply_to(Session& session, Client& client, const std::string& confi
                     "': stop it first (pmctl down), or give this one " +
                     "a [supervisor] runtime_dir of its own");
     }
-    const auto reply = client.ask_for<ReloadReply>(ReloadRequest{false});
+    const auto reply = client.ask_for<ReloadReply>(ReloadRequest{false, !targets.names.empty()});
     if (!reply) return tl::unexpected(reply.error());
     for (const std::string& each : reply->warnings) session.say(each);
     if (!session.args().json) session.print(changes_text(reply->changes, false, session.style()));
@@ -31,6 +32,19 @@ Result<void> apply_to(Session& session, Client& client, const std::string& confi
     if (auto started = client.ask_for<ActionReply>(StartRequest{targets}); !started)
         return tl::unexpected(started.error());
     return {};
+}
+
+// Also what does not start by itself, or was stopped once. A supervisor that was started for a name that does
+// not exist is of no use, and ends.
+Result<void> start_named(Session& session, Client& client, pid_t supervisor) {
+    const Targets& targets = session.args().targets;
+    if (targets.names.empty()) return {};
+    auto started = client.ask_for<ActionReply>(StartRequest{targets});
+    if (started) return {};
+    const ProcessWatch watch(supervisor);
+    static_cast<void>(client.ask_for<ActionReply>(DownRequest{false}));
+    static_cast<void>(watch.await_end(default_timeout));
+    return tl::unexpected(started.error());
 }
 
 Result<OwnPmctld> start_new(Session& session, const std::string& config, const std::string& socket) {
@@ -64,6 +78,7 @@ Result<int> run_up(Session& session) {
     if (!client && client.error().kind != ErrorKind::Unavailable) return tl::unexpected(client.error());
     const auto config = session.config_path();
     const bool runs = client.has_value();
+    if (runs) client->leave_to_process_end();
     if (!config && !runs) return tl::unexpected(config.error());
 
     if (!args.detach) Interrupts::block();
@@ -77,8 +92,10 @@ Result<int> run_up(Session& session) {
         own = std::move(*started);
         client = Client::connect(*socket);
         if (!client) return tl::unexpected(client.error());
+        client->leave_to_process_end();
+        if (auto named = start_named(session, *client, own->pid); !named)
+            return tl::unexpected(named.error());
     }
-    client->leave_to_process_end();
     if (args.detach) return wait_until_healthy(session, *client);
     session.flush();
     return attach(session, *socket, args.targets, client->peer_pid(), std::move(own));

@@ -6,11 +6,6 @@ namespace pmctl {
 
 namespace {
 
-bool is_up(const StatusRow& row) {
-    if (row.outlook != Outlook::Settled || row.wanted != "running") return false;
-    return row.state == "Running" || row.state == "Stopped";  // it ran, ended well, and is not started again
-}
-
 Verdict judge_start(const StatusRow& row, std::uint64_t run_before, bool later_run) {
     if (row.wanted == "stopped") return Verdict::Failed;
     if (is_up(row) && (!later_run || row.run > run_before)) return Verdict::Done;
@@ -29,6 +24,11 @@ Verdict judge_stop(const StatusRow& row) {
 
 }  // namespace
 
+bool is_up(const StatusRow& row) {
+    if (row.outlook != Outlook::Settled || row.wanted != "running") return false;
+    return row.state == "Running" || row.state == "Stopped";
+}
+
 Verdict judge(Goal goal, const StatusRow& row, std::uint64_t run_before) {
     switch (goal) {
         case Goal::Started: return judge_start(row, run_before, false);
@@ -41,7 +41,10 @@ Verdict judge(Goal goal, const StatusRow& row, std::uint64_t run_before) {
         case Goal::Converged:
             if (row.outlook == Outlook::Settled) return Verdict::Done;
             return row.outlook == Outlook::Stuck ? Verdict::Failed : Verdict::Open;
-        case Goal::Healthy: return row.state == "Running" ? Verdict::Done : Verdict::Open;
+        case Goal::Healthy:
+            if (row.state == "Running") return Verdict::Done;
+            return is_up(row) ? Verdict::Failed : Verdict::Open;
+        case Goal::Well: return row.state == "Running" || is_up(row) ? Verdict::Done : Verdict::Open;
     }
     return Verdict::Open;
 }
@@ -53,7 +56,8 @@ Verdict judge_gone(Goal goal) {
         case Goal::Converged: return Verdict::Done;
         case Goal::Started:
         case Goal::Restarted:
-        case Goal::Healthy: return Verdict::Failed;
+        case Goal::Healthy:
+        case Goal::Well: return Verdict::Failed;
     }
     return Verdict::Failed;
 }

@@ -11,7 +11,7 @@
 
 namespace pmctl {
 
-enum class Goal { Started, Restarted, Stopped, Halted, Converged, Healthy };
+enum class Goal { Started, Restarted, Stopped, Halted, Converged, Healthy, Well };
 enum class Verdict { Open, Done, Failed };
 
 // `run_before`: the run that there was when it was asked for.
@@ -22,8 +22,11 @@ enum class Verdict { Open, Done, Failed };
 //   Stopped     no process, and wanted so            KILL did not end it; told to start
 //   Halted      no process                           never
 //   Converged   settled                              stuck
-//   Healthy     Running                              never: it may heal
+//   Healthy     Running                              completed: it will not run again
+//   Well        Running, or completed                never: it may heal
 Verdict judge(Goal goal, const StatusRow& row, std::uint64_t run_before);
+// As it is to be: it runs, or it ran, ended well, and is not to be started again.
+bool is_up(const StatusRow& row);
 // The same for one that ceased to exist.
 Verdict judge_gone(Goal goal);
 

@@ -59,6 +59,7 @@ struct RestartRequest {
 };
 struct ReloadRequest {
     bool dry_run = false;
+    bool partial = false;  // what a start that named others left at rest stays so
     bool operator==(const ReloadRequest&) const = default;
 };
 struct LogsRequest {
@@ -248,6 +249,7 @@ struct Change {
 struct ReloadReply {
     std::uint64_t generation = 0;
     std::vector<Change> changes;
+    std::vector<std::string> stale;  // of those kept, what does not run as configured: an update failed, say
     std::vector<std::string> warnings;  // "[supervisor] log_level is used from the next start on"
     bool operator==(const ReloadReply&) const = default;
 };
@@ -298,7 +300,7 @@ struct ConfigReply {
 struct PortRow {
     std::uint16_t port = 0;
     std::string name;   // of the replica; "" for one that rests
-    std::string state;  // used, candidate, draining, listening (kept by socket activation), resting
+    std::string state;  // used, candidate, draining, listening (kept by socket activation)
     bool operator==(const PortRow&) const = default;
 };
 struct PortsReply {

@@ -39,6 +39,7 @@ void fields(auto& visit, Is<RestartRequest> auto& m) {
 }
 void fields(auto& visit, Is<ReloadRequest> auto& m) {
     visit("dry_run", m.dry_run);
+    visit("partial", m.partial);
 }
 void fields(auto& visit, Is<LogsRequest> auto& m) {
     fields(visit, m.targets);
@@ -179,6 +180,7 @@ void fields(auto& visit, Is<Change> auto& m) {
 void fields(auto& visit, Is<ReloadReply> auto& m) {
     visit("generation", m.generation);
     visit("changes", m.changes);
+    visit("stale", m.stale);
     visit("warnings", m.warnings);
 }
 void fields(auto& visit, Is<LogLine> auto& m) {

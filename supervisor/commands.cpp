@@ -13,20 +13,25 @@ namespace pmctl {
 namespace {
 
 // "sets [supervisor] log_format" for what a reload cannot change in a running supervisor.
-std::vector<std::string> needs_a_restart(const Config& before, const Config& after) {
+std::vector<std::string> needs_a_restart(const Supervisor& supervisor, const Config& after) {
+    const SupervisorSettings& before = supervisor.started_with();
     std::vector<std::string> warnings;
     const auto compare = [&](const auto& old_value, const auto& new_value, const std::string& key) {
         if (old_value == new_value) return;
         warnings.push_back(key + " changed: in force from the supervisor's next start on");
     };
-    compare(before.supervisor.runtime_dir, after.supervisor.runtime_dir, "[supervisor] runtime_dir");
-    compare(before.supervisor.state_dir, after.supervisor.state_dir, "[supervisor] state_dir");
-    compare(before.supervisor.log_level, after.supervisor.log_level, "[supervisor] log_level");
-    compare(before.supervisor.log_format, after.supervisor.log_format, "[supervisor] log_format");
-    compare(before.supervisor.socket_mode, after.supervisor.socket_mode, "[supervisor] socket_mode");
-    compare(before.supervisor.socket_group, after.supervisor.socket_group, "[supervisor] socket_group");
-    compare(before.http, after.http, "[http] listen");
+    compare(before.runtime_dir, after.supervisor.runtime_dir, "[supervisor] runtime_dir");
+    compare(before.state_dir, after.supervisor.state_dir, "[supervisor] state_dir");
+    compare(before.log_level, after.supervisor.log_level, "[supervisor] log_level");
+    compare(before.log_format, after.supervisor.log_format, "[supervisor] log_format");
+    compare(before.socket_mode, after.supervisor.socket_mode, "[supervisor] socket_mode");
+    compare(before.socket_group, after.supervisor.socket_group, "[supervisor] socket_group");
+    compare(supervisor.http_started_with(), after.http, "[http] listen");
     return warnings;
+}
+
+tl::unexpected<Error> is_disabled(const std::string& who) {
+    return fail(who + " is disabled: set enabled = true in its configuration and reload");
 }
 
 // "" where the next process may run beside the current one.
@@ -57,10 +62,21 @@ std::optional<Result<Reply>> Commands::run(const Request& request, bool may_park
     return std::visit([&](const auto& each) { return on(each, may_park, now); }, request);
 }
 
-Result<std::vector<Member*>> Commands::concerned(const Targets& targets) const {
+Result<std::vector<Member*>> Commands::concerned(const Targets& targets, Meant meant) const {
     if (supervisor_.finishing()) return fail("the supervisor is stopping");
     auto members = supervisor_.roster().resolve(targets, false);
-    if (members) std::erase_if(*members, [](const Member* each) { return each->replica.leaving; });
+    if (!members) return members;
+    std::string disabled;
+    std::erase_if(*members, [&](const Member* each) {
+        const Replica& replica = each->replica;
+        if (replica.leaving) return true;
+        const bool idle = meant == Meant::Live && !has_live_run(replica);
+        if (replica.spec->enabled && !idle) return false;
+        if (!names(targets, *each)) return true;
+        if (meant == Meant::Enabled) disabled = each->name;
+        return false;
+    });
+    if (!disabled.empty()) return is_disabled("'" + disabled + "'");
     return members;
 }
 
@@ -83,30 +99,25 @@ ActionReply Commands::done(ActionReply reply, const std::vector<Member*>& member
 }
 
 Commands::Answer Commands::on(const StartRequest& request, bool, Now now) {
-    const auto members = concerned(request.targets);
+    auto members = concerned(request.targets, Meant::Enabled);
     if (!members) return tl::unexpected(members.error());
-    const std::set<const Member*> asked(members->begin(), members->end());
-    std::vector<Member*> to_start;
-    ActionReply reply;
-    for (Member* each : with_dependencies(*members)) {
+    auto to_start = needed_by(*members);
+    if (!to_start) return tl::unexpected(to_start.error());
+    ActionReply reply = action_reply(*to_start);
+    for (ActionReply::Item& item : reply.items) item.note = "needed by another";
+    for (Member* each : *members) {
         const Replica& replica = each->replica;
-        const bool by_name = asked.contains(each);
-        if (!by_name && replica.wanted == Wanted::Running) continue;
-        if (!replica.spec->enabled) {
-            return fail("'" + each->name + "'" + (by_name ? "" : ", which is needed,") +
-                        " is disabled: set enabled = true in its configuration and reload");
-        }
         const bool up = has_live_run(replica) && replica.wanted == Wanted::Running;
-        const char* note = !by_name ? "needed by another" : up ? "was running already" : "";
-        reply.items.push_back({each->name, replica.run ? replica.run->number : 0, note, ""});
-        to_start.push_back(each);
+        reply.items.push_back(
+            {each->name, replica.run ? replica.run->number : 0, up ? "was running already" : "", ""});
+        to_start->push_back(each);
     }
-    supervisor_.start(to_start, now);
-    return done(std::move(reply), to_start);
+    supervisor_.start(*to_start, now);
+    return done(std::move(reply), *to_start);
 }
 
 Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
-    const auto members = concerned(request.targets);
+    const auto members = concerned(request.targets, Meant::All);
     if (!members) return tl::unexpected(members.error());
     ActionReply reply = action_reply(*members);
     for (std::size_t i = 0; i < members->size(); ++i) {
@@ -117,28 +128,40 @@ Commands::Answer Commands::on(const StopRequest& request, bool, Now now) {
 }
 
 Commands::Answer Commands::on(const RestartRequest& request, bool, Now now) {
-    const auto members = concerned(request.targets);
+    const auto members = concerned(request.targets, Meant::Enabled);
     if (!members) return tl::unexpected(members.error());
     for (const Member* each : *members) {
-        if (!each->replica.spec->enabled) return fail("'" + each->name + "' is disabled");
         const std::string why_not = request.rolling ? why_not_rolling(*each->replica.spec) : "";
         if (!why_not.empty()) return fail("'" + each->name + "' " + why_not + ": leave --rolling out");
     }
-    ActionReply reply = action_reply(*members);
+    // What one of them needs may have been stopped: it would wait for that for ever.
+    auto all = needed_by(*members);
+    if (!all) return tl::unexpected(all.error());
+    const std::vector<Member*> needed = *all;
+    all->insert(all->end(), members->begin(), members->end());
+    ActionReply reply = action_reply(*all);
+    supervisor_.start(needed, now);
     supervisor_.restart(*members, request.rolling, now);
-    return done(std::move(reply), *members);
+    return done(std::move(reply), *all);
 }
 
-Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
+Result<ReloadReply> Commands::reload(const ReloadRequest& request, Now now) {
     if (supervisor_.finishing()) return fail("the supervisor is stopping");
     auto config = effects_.load_config();
     if (!config) return tl::unexpected(config.error());
     ReloadReply reply;
-    reply.warnings = needs_a_restart(supervisor_.config(), *config);
-    const auto plan = dry_run ? supervisor_.plan(*config) : supervisor_.apply(std::move(*config), now);
-    for (const PlanEntry& entry : plan)
+    reply.warnings = needs_a_restart(supervisor_, *config);
+    const auto plan = request.dry_run ? supervisor_.plan(*config)
+                                      : supervisor_.apply(std::move(*config), now, request.partial);
+    for (const PlanEntry& entry : plan) {
         reply.changes.push_back({entry.name, std::string(to_text(entry.action)), entry.reason});
-    if (!dry_run) {
+        // Nothing new is asked of it, and what runs is not what is configured, or not yet.
+        Instance* instance = entry.action == PlanAction::Keep ? supervisor_.roster().find(entry.id) : nullptr;
+        const Member* member =
+            instance == nullptr ? nullptr : supervisor_.roster().find_member(*instance, entry.number);
+        if (member != nullptr && runs_old_spec(member->replica)) reply.stale.push_back(entry.name);
+    }
+    if (!request.dry_run) {
         supervisor_.tell_plan(plan, now);
         effects_.answer_when_stored();
     }
@@ -147,7 +170,7 @@ Result<ReloadReply> Commands::reload(bool dry_run, Now now) {
 }
 
 Commands::Answer Commands::on(const ReloadRequest& request, bool, Now now) {
-    auto reply = reload(request.dry_run, now);
+    auto reply = reload(request, now);
     if (!reply) return tl::unexpected(reply.error());
     return std::move(*reply);
 }
@@ -190,19 +213,20 @@ Commands::Answer Commands::on(const SignalRequest& request, bool, Now now) {
     if (!number)
         return fail(ErrorKind::Invalid,
                     "'" + request.signal + "' is no signal: say HUP, SIGHUP or 1, for example");
-    const auto members = concerned(request.targets);
+    const auto members = concerned(request.targets, Meant::Live);
     if (!members) return tl::unexpected(members.error());
     std::string idle;
     for (const Member* each : *members) {
         if (!has_live_run(each->replica)) idle += (idle.empty() ? "'" : ", '") + each->name + "'";
     }
     if (!idle.empty()) return fail("no process to signal: " + idle + " not running");
+    if (members->empty()) return fail("no process to signal: none of those runs");
     for (Member* each : *members) supervisor_.signal(*each, *number, now);
     return done(action_reply(*members), *members);
 }
 
 Commands::Answer Commands::on(const ResetRequest& request, bool, Now now) {
-    const auto members = concerned(request.targets);
+    const auto members = concerned(request.targets, Meant::All);
     if (!members) return tl::unexpected(members.error());
     ActionReply reply = action_reply(*members);
     for (Member* each : *members) supervisor_.reset(*each, now);
@@ -222,29 +246,32 @@ Commands::Answer Commands::on(const UpgradeRequest&, bool, Now) {
     return fail("there is no program here to be replaced");  // the daemon answers it itself
 }
 
-// Those asked for, and before them what they depend on.
-std::vector<Member*> Commands::with_dependencies(const std::vector<Member*>& members) const {
-    std::vector<Member*> all;
-    std::set<const Member*> in;
-    std::set<std::string> seen;
-    const auto add = [&](Member* member) {
-        if (in.insert(member).second) all.push_back(member);
-    };
-    const auto add_needed = [&](const auto& self, const Instance& instance) -> void {
-        for (const std::string& id : instance.spec->policy.depends_on) {
+// What these depend on, directly or not, and what is not to run so far; not these themselves. Error: one of
+// it is disabled.
+Result<std::vector<Member*>> Commands::needed_by(const std::vector<Member*>& members) const {
+    const std::set<const Member*> asked(members.begin(), members.end());
+    std::vector<const Instance*> todo;
+    std::set<std::string_view> seen;
+    for (const Member* member : members) todo.push_back(member->instance);
+    std::vector<Member*> found;
+    while (!todo.empty()) {
+        const Instance& needs = *todo.back();
+        todo.pop_back();
+        for (const std::string& id : needs.spec->policy.depends_on) {
             const Instance* needed = supervisor_.roster().find(id);
             if (needed == nullptr || !seen.insert(id).second) continue;
-            self(self, *needed);
+            todo.push_back(needed);
             for (const auto& each : needed->members) {
-                if (!each->replica.leaving) add(each.get());
+                const Replica& replica = each->replica;
+                if (replica.leaving || replica.wanted == Wanted::Running || asked.contains(each.get()))
+                    continue;
+                if (!replica.spec->enabled) return is_disabled("'" + each->name + "', which is needed,");
+                found.push_back(each.get());
             }
         }
-    };
-    for (Member* member : members) {
-        add_needed(add_needed, *member->instance);
-        add(member);
     }
-    return all;
+    std::reverse(found.begin(), found.end());  // what comes first is needed by what comes later
+    return found;
 }
 
 }  // namespace pmctl

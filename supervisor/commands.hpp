@@ -20,7 +20,7 @@ class Commands {
     // event came or a log was written, and with `may_park` = false when the request's time is up.
     std::optional<Result<Reply>> run(const Request& request, bool may_park, Now now);
     // Also SIGHUP's.
-    Result<ReloadReply> reload(bool dry_run, Now now);
+    Result<ReloadReply> reload(const ReloadRequest& request, Now now);
 
   private:
     using Answer = std::optional<Result<Reply>>;
@@ -46,12 +46,15 @@ class Commands {
     Answer on(const ReportRequest& request, bool, Now now);  // commands_report.cpp
     Answer on(const UpgradeRequest&, bool, Now);
 
+    // Which replicas a command is for. Of a group, a glob or --all the others are left out; one that is named
+    // by itself stays, for the command to say why it cannot be done (Enabled: that is said here).
+    enum class Meant { All, Enabled, Live };
     // The targets of a command that changes something; refused while the supervisor stops.
-    Result<std::vector<Member*>> concerned(const Targets& targets) const;
+    Result<std::vector<Member*>> concerned(const Targets& targets, Meant meant) const;
     Result<Member*> one(const std::string& name) const;
     // What is there of them now: a target that is gone is no error for one who follows.
     std::vector<Member*> still_there(const Targets& targets) const;
-    std::vector<Member*> with_dependencies(const std::vector<Member*>& members) const;
+    Result<std::vector<Member*>> needed_by(const std::vector<Member*>& members) const;
     ActionReply action_reply(const std::vector<Member*>& members) const;
     ActionReply done(ActionReply reply, const std::vector<Member*>& members);
 

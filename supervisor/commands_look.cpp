@@ -128,10 +128,14 @@ Commands::Answer Commands::on(const WhyRequest& request, bool, Now now) {
     WhyReply reply;
     reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
     reply.next = next_of(member.replica, now);
+    // The first replica has been called by another name where it was the only one, or was not.
+    std::set<std::string> names = {member.name};
+    if (member.replica.number == 0) names.insert({member.instance->id, member.instance->id + ":0"});
     std::map<std::uint64_t, EventRow> story;
-    for (const Event& event : effects_.history(member.name, story_length))
-        story[event.number] = row_of(event);
-    const auto is_its = [&](const Event& event) { return event.name == member.name; };
+    for (const std::string& name : names) {
+        for (const Event& event : effects_.history(name, story_length)) story[event.number] = row_of(event);
+    }
+    const auto is_its = [&](const Event& event) { return names.contains(event.name); };
     for (const Event* event : supervisor_.journal().after(0, story_length, true, is_its)) {
         story[event->number] = row_of(*event);
     }

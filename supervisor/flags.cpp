@@ -40,11 +40,11 @@ FlagsOutcome parse_flags(int argc, char** argv) {
                    "Write \"ready\" to this descriptor when everything was started")
         ->type_name("FD");
     app.add_option("--log-file", flags.log_file,
-                   "Append the supervisor's own log to this file, not to standard error")
+                   "Append the supervisor's own log to this file, not to standard error; rotated at 10 MiB")
         ->type_name("FILE");
     app.add_option("--only", flags.only,
-                   "Start only this instance and what it depends on by itself (repeatable)")
-        ->type_name("ID");
+                   "Start only what this target means, and what it depends on, by itself (repeatable)")
+        ->type_name("TARGET");
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

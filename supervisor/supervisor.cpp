@@ -86,7 +86,7 @@ Supervisor::Supervisor(Effects& effects, Environment environment, Inheritance in
       journal_(std::move(inheritance.events), inheritance.next_event),
       inherited_scales_(std::move(inheritance.scales)),
       inherited_admin_(std::move(inheritance.admin)),
-      only_(std::move(inheritance.only)),
+      only_{std::move(inheritance.only), false},
       found_runs_(std::move(inheritance.runs)),
       next_run_(inheritance.next_run),
       promised_runs_(inheritance.next_run) {
@@ -253,8 +253,9 @@ void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
 
     if (!has_live_run(replica) && (replica.wanted == Wanted::Stopped || replica.rest == Rest::AtRest)) {
         release_port(member, member.place, now);
-        if (replica.update.stage != UpdateStage::Trying) wait_no_longer(member);
     }
+    const bool lacks_port = replica.rest == Rest::NoPort && !has_live_run(replica);
+    if (!lacks_port && replica.update.stage != UpdateStage::Trying) wait_no_longer(member);
     const bool stays =
         replica.wanted == Wanted::Running && has_live_run(replica) && replica.run->phase != Phase::Failed;
     if (!stays && !may_end(replica)) release_holds(member, now);

@@ -33,8 +33,8 @@ struct Inheritance {
     std::uint64_t next_event = 1;
     std::vector<Event> events;                   // the last ones, oldest first
     std::shared_ptr<const AdminSnapshot> admin;  // what the admin service said last; null: nothing
-    // Not inherited, but of this one's own start: those that are started at first, with what they depend on,
-    // while the others keep still until a reload or an order. Empty: all.
+    // Not inherited, but of this one's own start: the targets that are started at first, with what they
+    // depend on, while the others keep still until a reload or an order. Empty: all.
     std::vector<std::string> only;
     std::vector<FoundRun> runs;     // what became of its runs
     std::vector<RestRecord> rests;  // what was wanted and had no process
@@ -59,8 +59,12 @@ class Supervisor {
     // What `apply` would do.
     std::vector<PlanEntry> plan(const Config& config) const;
     // Makes this configuration the wanted state; returns what that changes. The first call starts everything.
-    std::vector<PlanEntry> apply(Config config, Now now);
+    // `partial`: those that `Inheritance::only` kept still go on keeping still.
+    std::vector<PlanEntry> apply(Config config, Now now, bool partial = false);
     const Config& config() const { return config_; }  // with the admin service's entries
+    // What counts from a start to the next: as it was then, whatever was reloaded since.
+    const SupervisorSettings& started_with() const { return started_with_; }
+    const HttpSettings& http_started_with() const { return http_started_with_; }
     // Says of each replica what a plan that was carried out changed.
     void tell_plan(const std::vector<PlanEntry>& plan, Now now);
 
@@ -215,12 +219,13 @@ class Supervisor {
     void wait_for_port(Member& member);
     void wait_no_longer(Member& member);
     void verify_released_ports(Now now);
+    void promise_ports();
 
     // supervisor_routes.cpp
     void configure_routes(Now now);
     void update_routes(Now now);
     void start_on_demand(Instance& instance, Now now);
-    bool may_start_on_demand(const Member& member) const;
+    bool may_be_asked_for(const Member& member) const;
     void watch_idle(Instance& instance, TimePoint when);
     void stop_idle(Now now);
     void stop_if_idle(Instance& instance, Now now);
@@ -239,17 +244,21 @@ class Supervisor {
     void store_admin();
 
     // supervisor_orders.cpp
-    std::vector<PlanEntry> apply_files(Config config, Now now);
+    std::vector<PlanEntry> apply_files(Config config, Now now, bool partial);
     std::vector<PlanEntry> converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                     Now now);
-    std::map<std::string, Actual> actual() const;
-    std::vector<PlanEntry> plan_of(const Config& config,
-                                   const std::map<std::string, std::uint32_t>& scales) const;
+    std::map<std::string, Actual> actual(const Targets& only) const;
+    std::vector<PlanEntry> plan_of(const Config& config, const std::map<std::string, std::uint32_t>& scales,
+                                   const Targets& only) const;
     bool has_admin_answer() const { return admin_ && admin_->in_force.fetched_at != WallTime{}; }
     void place(const PlanEntry& entry);
     void carry_out(const PlanEntry& entry, Now now);
     void want_at_first(Member& member, Now now);
+    std::string why_quiet(const Member& member) const;
     bool others_are_stopped(const Member& member) const;
+    bool joins_others(const Member& member) const;
+    void start_needed(Instance& instance, Now now);
+    bool is_stopped_by_operator(const Member& member) const;
     void remove_replica(Member& member, const std::string& reason, Now now);
     void forget(Member& member);
     void forget_instance(const std::string& id);
@@ -261,6 +270,8 @@ class Supervisor {
     std::shared_ptr<const std::vector<std::string>> environment_list_;  // the same
     Config files_;                                                      // what the files say
     Config config_;                                                     // and the admin service on top of it
+    SupervisorSettings started_with_;
+    HttpSettings http_started_with_;
     Roster roster_;
     PortTable ports_;
     Journal journal_;
@@ -277,7 +288,7 @@ class Supervisor {
     std::vector<AdminOmission> told_omissions_;  // sorted by id
     // Replicas that were found and are not configured: the admin service's first answer decides.
     std::set<std::pair<std::string, std::uint32_t>> undecided_;
-    std::vector<std::string> only_;
+    Targets only_;                      // no names: all
     std::vector<FoundRun> found_runs_;  // until the first configuration is applied
     std::map<std::pair<std::string, std::uint32_t>, RestRecord> rests_;  // the same
     std::vector<std::pair<Member*, const FoundRun*>> ended_runs_;

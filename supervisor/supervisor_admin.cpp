@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "supervisor/core/config_load.hpp"
-#include "supervisor/only.hpp"
 #include "supervisor/supervisor.hpp"
 
 namespace pmctl {
@@ -42,9 +41,7 @@ bool is_before(const AdminOmission& a, const AdminOmission& b) {
 }  // namespace
 
 Config Supervisor::merged(const Config& files) const {
-    Config config = admin_ && files.admin ? *with_admin(files, admin_->in_force.entries).config : files;
-    keep_only(config, only_);
-    return config;
+    return admin_ && files.admin ? *with_admin(files, admin_->in_force.entries).config : files;
 }
 
 // A new configuration: whom to ask, with which secret, or nobody any longer.

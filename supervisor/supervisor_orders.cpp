@@ -3,29 +3,50 @@
 #include <utility>
 
 #include "supervisor/supervisor.hpp"
+#include "supervisor/targets.hpp"
 
 namespace pmctl {
 
-std::map<std::string, Actual> Supervisor::actual() const {
+namespace {
+
+bool any_wanted(const Instance& instance) {
+    return std::any_of(instance.members.begin(), instance.members.end(), [](const auto& each) {
+        return !each->replica.leaving && each->replica.wanted == Wanted::Running;
+    });
+}
+
+}  // namespace
+
+// `only`: all others keep still.
+std::map<std::string, Actual> Supervisor::actual(const Targets& only) const {
     std::map<std::string, Actual> found;
     for (const auto& [id, instance] : roster_.instances()) {
         Actual& entry = found[id];
         entry.spec = instance.spec;
-        entry.replicas = static_cast<std::uint32_t>(
-            std::count_if(instance.members.begin(), instance.members.end(),
-                          [](const auto& each) { return !each->replica.leaving; }));
+        entry.replicas = 0;
+        for (const auto& member : instance.members) {
+            const Replica& replica = member->replica;
+            if (replica.leaving) continue;
+            ++entry.replicas;
+            if (replica.wanted == Wanted::Running) continue;
+            if (is_stopped_by_operator(*member))
+                entry.stopped.insert(replica.number);
+            else if (concerns(roster_.instances(), only, *member))
+                entry.quiet.insert(replica.number);
+        }
     }
     return found;
 }
 
 std::vector<PlanEntry> Supervisor::plan(const Config& config) const {
-    return plan_of(merged(config), {});
+    return plan_of(merged(config), {}, {});
 }
 
 // What the admin service may want goes on until it has answered, whatever is reloaded before that.
 std::vector<PlanEntry> Supervisor::plan_of(const Config& config,
-                                           const std::map<std::string, std::uint32_t>& scales) const {
-    std::vector<PlanEntry> plan = reconcile(config, actual(), scales);
+                                           const std::map<std::string, std::uint32_t>& scales,
+                                           const Targets& only) const {
+    std::vector<PlanEntry> plan = reconcile(config, actual(only), scales);
     if (config.admin && !has_admin_answer()) {
         std::erase_if(plan, [this](const PlanEntry& entry) {
             return entry.action == PlanAction::Stop && undecided_.contains({entry.id, entry.number});
@@ -34,21 +55,24 @@ std::vector<PlanEntry> Supervisor::plan_of(const Config& config,
     return plan;
 }
 
-std::vector<PlanEntry> Supervisor::apply(Config config, Now now) {
+std::vector<PlanEntry> Supervisor::apply(Config config, Now now, bool partial) {
     const bool is_first = !applied_;
     const TimePoint begun = effects_.clock();
-    auto plan = apply_files(std::move(config), now);
+    auto plan = apply_files(std::move(config), now, partial);
     // The turn is over: what was to be started has been. The first start is no change.
     if (!is_first) mark("", MarkKind::Applied, now, effects_.clock() - begun);
     return plan;
 }
 
-std::vector<PlanEntry> Supervisor::apply_files(Config config, Now now) {
+std::vector<PlanEntry> Supervisor::apply_files(Config config, Now now, bool partial) {
     const Turn turn(*this, now);
     const auto scales = std::exchange(inherited_scales_, {});
     if (applied_) {
         effects_.store({.kind = StoreWrite::Kind::ClearScales});
-        only_.clear();
+        if (!partial) only_ = {};
+    } else {
+        started_with_ = config.supervisor;
+        http_started_with_ = config.http;
     }
     const auto before = std::exchange(files_, std::move(config)).admin;
     configure_admin(before, now);
@@ -60,7 +84,7 @@ std::vector<PlanEntry> Supervisor::apply_files(Config config, Now now) {
 // Makes this configuration the wanted state, whoever changed it.
 std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                             Now now) {
-    std::vector<PlanEntry> plan = plan_of(config, scales);
+    std::vector<PlanEntry> plan = plan_of(config, scales, only_);
     // First the whole structure, so that a gate finds what it asks for; then what follows from it.
     for (const SpecPtr& spec : config.instances) {
         Instance& instance = roster_.add_instance(spec);
@@ -73,6 +97,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     // It may have been named since the start, and no child is to see it.
     if (config_.admin && environment_.erase(config_.admin->secret_env) > 0)
         environment_list_ = environment_list(environment_);
+    promise_ports();
     roster_.link_dependents();
     configure_routes(now);
     for (const PlanEntry& entry : plan) place(entry);
@@ -91,6 +116,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
         }
     }
     together_.clear();
+    for (auto& [id, instance] : roster_.instances()) start_needed(instance, now);
     if (!applied_) settle_ended(now);
     part_with_unwanted(now);
     // depends_on may have changed, and whom a stop waits for.
@@ -136,6 +162,9 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
     const bool logs_changed = replica.spec->policy.log != instance->spec->policy.log;
     if (logs_changed) effects_.set_log_settings(member->log_name, instance->spec->policy.log);
     const bool was_leaving = std::exchange(replica.leaving, false);
+    const bool was_quiet =
+        member->told && replica.wanted == Wanted::Stopped && !is_stopped_by_operator(*member);
+    const std::string quiet_before = quiet_by_itself(*replica.spec);
     if (entry.action != PlanAction::Keep) roster_.touch(*member);
     know_spec(*member, *instance->spec);
     handle(*member, NewSpec{instance->spec, false, {}}, now);
@@ -143,6 +172,8 @@ void Supervisor::carry_out(const PlanEntry& entry, Now now) {
         stop_replica(*member, entry.reason, false, now);
     } else if (entry.action == PlanAction::Start || was_leaving || !member->told) {
         want_at_first(*member, now);
+    } else if (const std::string quiet = why_quiet(*member); was_quiet && quiet != quiet_before) {
+        stop_replica(*member, quiet, false, now);  // as before, for another reason
     }
     // Also one whose stop was called off above, and which runs what was configured earlier.
     const bool rests = entry.action == PlanAction::Replace && !has_live_run(replica);
@@ -171,9 +202,52 @@ void Supervisor::want_at_first(Member& member, Now now) {
     if (!applied_ && resume_rest(member, now)) return;
     // What was found running was started by the configuration or a question, and not stopped since.
     if (!told && has_live_run(member.replica)) return handle(member, StartOrder{}, now);
-    if (!told && spec.policy.on_demand) return stop_replica(member, "on_demand = true", false, now);
-    if (!told && !spec.policy.autostart) return stop_replica(member, "autostart = false", false, now);
+    // One more of those that were started although they do not start by themselves.
+    if (!told && joins_others(member)) return handle(member, StartOrder{}, now);
+    if (const std::string quiet = told ? "" : why_quiet(member); !quiet.empty())
+        return stop_replica(member, quiet, false, now);
     handle(member, StartOrder{}, now);
+}
+
+// "" for one that is to run unless an operator says otherwise.
+std::string Supervisor::why_quiet(const Member& member) const {
+    if (std::string quiet = quiet_by_itself(*member.replica.spec); !quiet.empty()) return quiet;
+    return concerns(roster_.instances(), only_, member) ? "" : "not among those that were asked for at first";
+}
+
+bool Supervisor::is_stopped_by_operator(const Member& member) const {
+    const auto told = intentions_.find({member.instance->id, member.replica.number});
+    return told != intentions_.end() && told->second == Wanted::Stopped;
+}
+
+// What those that are to run depend on is started for them, unless an operator has stopped it.
+void Supervisor::start_needed(Instance& instance, Now now) {
+    std::vector<Instance*> todo = {&instance};
+    while (!todo.empty()) {
+        Instance& needs = *todo.back();
+        todo.pop_back();
+        if (!any_wanted(needs)) continue;
+        for (const std::string& id : needs.spec->policy.depends_on) {
+            Instance* needed = roster_.find(id);
+            if (needed == nullptr) continue;
+            for (const auto& member : needed->members) {
+                if (member->replica.wanted == Wanted::Running || !may_be_asked_for(*member)) continue;
+                if (left_alone_.contains(member.get())) continue;
+                handle(*member, StartOrder{"needed by '" + needs.id + "'"}, now);
+                note(member->name, "decision", "started: needed by '" + needs.id + "'", now);
+            }
+            todo.push_back(needed);
+        }
+    }
+}
+
+// One of them runs, or is to, although the configuration does not start it.
+bool Supervisor::joins_others(const Member& member) const {
+    return applied_ && std::any_of(member.instance->members.begin(), member.instance->members.end(),
+                                   [&](const auto& each) {
+                                       return each.get() != &member && each->told && !each->replica.leaving &&
+                                              each->replica.wanted == Wanted::Running;
+                                   });
 }
 
 // By an operator's word, all of them that are there already.
@@ -286,6 +360,7 @@ void Supervisor::scale(Instance& instance, std::uint32_t replicas, Now now) {
         effects_.set_log_settings(member->log_name, instance.spec->policy.log);
         want_at_first(*member, now);
     }
+    start_needed(instance, now);
     roster_.rename_members(instance);
     for (Member* member : roster_.members_from(instance, replicas)) {
         remove_replica(*member, "scaled to " + std::to_string(replicas), now);

@@ -2,6 +2,7 @@
 // free then.
 #include <utility>
 
+#include "supervisor/core/config_check.hpp"
 #include "supervisor/core/rolling.hpp"
 #include "supervisor/supervisor.hpp"
 
@@ -30,6 +31,17 @@ std::string held_by(std::uint16_t port, const std::string& holder) {
 
 }  // namespace
 
+// What is configured by number, running or not, and the HTTP interface's, is nobody else's.
+void Supervisor::promise_ports() {
+    std::set<std::uint16_t> ports;
+    for (const SpecPtr& spec : config_.instances) {
+        const PortWish& wish = spec->process.port;
+        if (spec->enabled && wish.kind == PortWish::Kind::Fixed) ports.insert(wish.number);
+    }
+    if (const std::uint16_t port = listen_port(config_.http.listen); port != 0) ports.insert(port);
+    ports_.set_promised(std::move(ports));
+}
+
 // Sets the port for the start that follows; false when there is none, and the replica has been told.
 bool Supervisor::find_port(const Start& start, Now now) {
     Member& member = *start.member;
@@ -49,7 +61,7 @@ bool Supervisor::find_port(const Start& start, Now now) {
     }
     const bool suits = wish.kind == PortWish::Kind::Fixed
                            ? place.port == wish.number
-                           : wish.kind == PortWish::Kind::Auto && ports_.in_range(place.port);
+                           : wish.kind == PortWish::Kind::Auto && ports_.may_take(place.port);
     if (!suits) release_port(member, place, now);
     if (wish.kind == PortWish::Kind::None) return true;
 
@@ -100,7 +112,7 @@ void Supervisor::release_port(const Member& member, Place& place, Now now) {
         if (verify_at_ == TimePoint::max()) verify_at_ = now.steady + verify_after;
     }
     // One who waits for a port gets it. Ports outside the range are of use to nobody but their own instance.
-    if (ports_.in_range(port)) ++ports_for_others_;
+    if (ports_.may_take(port)) ++ports_for_others_;
 }
 
 // What answers there may be another run.

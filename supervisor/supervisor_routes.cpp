@@ -1,6 +1,8 @@
 // Which runs are given out to those who ask for a hostname, and which are started and stopped by the asking.
 #include <algorithm>
 #include <limits>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "supervisor/supervisor.hpp"
@@ -27,8 +29,16 @@ void Supervisor::configure_routes(Now now) {
     for (auto& [id, instance] : roster_.instances()) {
         if (!is_configured(id)) routes_.forget(id);
     }
+    // One that is disabled claims nothing: it answers for a hostname only where nobody else does.
+    std::set<std::string_view> claimed;
     for (const SpecPtr& spec : config_.instances) {
-        routes_.set_hosts(spec->id, spec->hostnames, spec->policy.on_demand);
+        if (spec->enabled) claimed.insert(spec->hostnames.begin(), spec->hostnames.end());
+    }
+    for (const SpecPtr& spec : config_.instances) {
+        std::vector<std::string> hostnames = spec->hostnames;
+        if (!spec->enabled)
+            std::erase_if(hostnames, [&](const std::string& each) { return claimed.contains(each); });
+        routes_.set_hosts(spec->id, hostnames, spec->policy.on_demand);
         Instance* instance = roster_.find(spec->id);
         watch_idle(*instance, instance->asked_at == TimePoint{} ? now.steady : instance->asked_at);
     }
@@ -123,7 +133,7 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
     instance->asked_at = now.steady;
     if (answer.found.upstream != nullptr) return answer;
     const auto waits = [this](const auto& member) {
-        return may_start_on_demand(*member) && member->replica.wanted == Wanted::Stopped;
+        return may_be_asked_for(*member) && member->replica.wanted == Wanted::Stopped;
     };
     // A question that changes nothing is no turn: those who wait ask again after each.
     if (std::any_of(instance->members.begin(), instance->members.end(), waits)) {
@@ -131,7 +141,7 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
         start_on_demand(*instance, now);
     }
     const bool may = std::any_of(instance->members.begin(), instance->members.end(),
-                                 [this](const auto& member) { return may_start_on_demand(*member); });
+                                 [this](const auto& member) { return may_be_asked_for(*member); });
     const TimePoint until = instance->demanded_at + instance->spec->policy.health.startup_timeout;
     if (may && now.steady < until) answer.hold_until = until;
     // One without health checks is up at once.
@@ -140,26 +150,20 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
     return answer;
 }
 
-bool Supervisor::may_start_on_demand(const Member& member) const {
-    const Replica& replica = member.replica;
-    if (replica.leaving || !replica.spec->enabled) return false;
-    const auto told = intentions_.find({member.instance->id, replica.number});
-    return told == intentions_.end() || told->second != Wanted::Stopped;
+// By a route query, or by one that depends on it.
+bool Supervisor::may_be_asked_for(const Member& member) const {
+    return !member.replica.leaving && member.replica.spec->enabled && !is_stopped_by_operator(member);
 }
 
 void Supervisor::start_on_demand(Instance& instance, Now now) {
     bool begins = false;
     for (const auto& member : instance.members) {
-        if (!may_start_on_demand(*member) || member->replica.wanted == Wanted::Running) continue;
-        // What it needs may be waiting to be asked for as well.
-        for (const std::string& id : instance.spec->policy.depends_on) {
-            Instance* needed = roster_.find(id);
-            if (needed != nullptr && needed->spec->policy.on_demand) start_on_demand(*needed, now);
-        }
+        if (!may_be_asked_for(*member) || member->replica.wanted == Wanted::Running) continue;
         if (!std::exchange(begins, true)) instance.demanded_at = now.steady;
         handle(*member, StartOrder{"asked for by a route query"}, now);
         note(member->name, "decision", "started: asked for by a route query", now);
     }
+    if (begins) start_needed(instance, now);
 }
 
 // It is looked at when it may have been idle for too long, had nobody asked after `when`; max(): never.

@@ -127,6 +127,12 @@ bool concerns(const Instances& instances, const Targets& targets, const Member& 
     });
 }
 
+bool names(const Targets& targets, const Member& member) {
+    return std::any_of(targets.names.begin(), targets.names.end(), [&](const std::string& target) {
+        return target == member.instance->id || target == member.name;
+    });
+}
+
 bool matches_glob(std::string_view pattern, std::string_view text) {
     // Backtracking to the last star alone: linear for all that people write.
     std::size_t p = 0;

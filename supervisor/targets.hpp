@@ -23,6 +23,9 @@ Result<std::vector<Member*>> resolve_targets(const std::map<std::string, Instanc
 bool concerns(const std::map<std::string, Instance, std::less<>>& instances, const Targets& targets,
               const Member& member);
 
+// By its own name or its instance's, not by a group or a glob.
+bool names(const Targets& targets, const Member& member);
+
 // `*` any characters, `?` one, `[a-z]` and `[!a-z]` sets: glob(7), without a special role for dots and
 // slashes.
 bool matches_glob(std::string_view pattern, std::string_view text);

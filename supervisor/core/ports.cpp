@@ -15,7 +15,7 @@ std::optional<std::uint16_t> PortTable::take(const std::string& owner, const IsF
     const std::uint32_t size = std::uint32_t{range_.last} - range_.first + 1;
     for (std::uint32_t tried = 0; tried < size; ++tried) {
         const auto port = static_cast<std::uint16_t>(range_.first + (next_ + tried) % size);
-        if (held_.contains(port) || !is_free(port)) continue;
+        if (held_.contains(port) || promised_.contains(port) || !is_free(port)) continue;
         next_ = (next_ + tried + 1) % size;
         held_[port] = owner;
         return port;
@@ -33,10 +33,12 @@ void PortTable::release(std::uint16_t port) {
 }
 
 std::uint32_t PortTable::free_in_range() const {
-    const auto first = held_.lower_bound(range_.first);
-    const auto last = held_.upper_bound(range_.last);
     const std::uint32_t size = std::uint32_t{range_.last} - range_.first + 1;
-    return size - static_cast<std::uint32_t>(std::distance(first, last));
+    const auto held = std::distance(held_.lower_bound(range_.first), held_.upper_bound(range_.last));
+    const auto promised =
+        std::count_if(promised_.lower_bound(range_.first), promised_.upper_bound(range_.last),
+                      [this](std::uint16_t port) { return !held_.contains(port); });
+    return size - static_cast<std::uint32_t>(held + promised);
 }
 
 }  // namespace pmctl

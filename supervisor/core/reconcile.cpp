@@ -45,20 +45,19 @@ Difference difference(const InstanceSpec& before, const InstanceSpec& after) {
 }
 
 void plan_new(const InstanceSpec& spec, std::uint32_t replicas, std::vector<PlanEntry>& plan) {
-    std::string why_not;
-    if (!spec.enabled) {
-        why_not = "enabled = false";
-    } else if (spec.policy.on_demand) {
-        why_not = "on_demand = true";
-    } else if (!spec.policy.autostart) {
-        why_not = "autostart = false";
-    }
+    const std::string why_not = quiet_by_itself(spec);
     const std::string from = spec.origin == Origin::Static ? "" : " (" + admin_text(spec.admin_event) + ")";
     for (std::uint32_t number = 0; number < replicas; ++number) {
         plan.push_back({spec.id, number, replica_name(spec.id, number, replicas),
                         why_not.empty() ? PlanAction::Start : PlanAction::Keep,
                         why_not.empty() ? "new" + from : "new" + from + ", " + why_not});
     }
+}
+
+// Of one more replica; "" where it is started.
+std::string why_new_rests(const Actual& actual, const std::string& quiet) {
+    if (actual.replicas > 0 && actual.stopped.size() == actual.replicas) return "stopped by an operator";
+    return actual.stopped.size() + actual.quiet.size() < actual.replicas ? "" : quiet;
 }
 
 // Of one that has no place in the configuration any longer.
@@ -93,6 +92,7 @@ void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& 
         kept.action = change.replace ? PlanAction::Replace : PlanAction::Update;
         kept.reason = change.reason;
     }
+    const std::string quiet = quiet_by_itself(spec);
     const bool configured = spec.replicas == replicas && spec.replicas != actual.spec->replicas;
     const std::string scaled = "replicas: " + std::to_string(actual.replicas) + " → " +
                                std::to_string(replicas) +
@@ -105,8 +105,20 @@ void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& 
             entry.action = PlanAction::Stop;
             entry.reason = scaled;
         } else if (number >= actual.replicas && spec.enabled) {
-            entry.action = PlanAction::Start;
-            entry.reason = scaled;
+            const std::string rests = why_new_rests(actual, quiet);
+            entry.action = rests.empty() ? PlanAction::Start : PlanAction::Update;
+            entry.reason = scaled + (rests.empty() ? "" : ", " + rests);
+        } else if (actual.quiet.contains(number) && spec.enabled && entry.action != PlanAction::Stop) {
+            if (quiet.empty()) {
+                entry.action = PlanAction::Start;
+                if (entry.reason.empty()) entry.reason = "was not among those that were asked for at first";
+            } else if (entry.action == PlanAction::Start) {
+                entry.action = PlanAction::Update;
+                entry.reason += ", " + quiet;
+            }
+        } else if (entry.action == PlanAction::Start && actual.stopped.contains(number)) {
+            entry.action = PlanAction::Update;
+            entry.reason += ", stopped by an operator";
         }
         plan.push_back(std::move(entry));
     }
@@ -123,6 +135,12 @@ std::string_view to_text(PlanAction action) {
         case PlanAction::Keep: return "keep";
     }
     return "";
+}
+
+std::string quiet_by_itself(const InstanceSpec& spec) {
+    if (!spec.enabled) return "enabled = false";
+    if (spec.policy.on_demand) return "on_demand = true";
+    return spec.policy.autostart ? "" : "autostart = false";
 }
 
 std::string replica_name(const std::string& id, std::uint32_t number, std::uint32_t replicas) {

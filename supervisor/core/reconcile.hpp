@@ -2,7 +2,8 @@
 // done here: `plan` prints it, the Supervisor carries it out.
 //
 //   configured   is there        action
-//   yes          no              start (keep where autostart or enabled say no)
+//   yes          no              start (keep where enabled, on_demand or autostart say no)
+//   yes          yes, quiet      start where they say so no longer
 //   no           yes             stop
 //   yes          yes, differs    replace (ProcessSpec), update (all else), start or stop (enabled, replicas)
 //   yes          yes, same       keep
@@ -10,6 +11,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,7 +26,9 @@ std::string_view to_text(PlanAction action);
 // What the Supervisor has of one instance.
 struct Actual {
     SpecPtr spec;
-    std::uint32_t replicas = 1;  // how many there are, those that leave not counted
+    std::uint32_t replicas = 1;       // how many there are, those that leave not counted
+    std::set<std::uint32_t> stopped;  // by an operator: they stay so
+    std::set<std::uint32_t> quiet;    // not started yet, or asleep, as the configuration says
 };
 
 struct PlanEntry {
@@ -38,6 +42,9 @@ struct PlanEntry {
 // Sorted by id and number. `scales`: replicas that an operator asked for, in place of the configured number.
 std::vector<PlanEntry> reconcile(const Config& desired, const std::map<std::string, Actual>& actual,
                                  const std::map<std::string, std::uint32_t>& scales);
+
+// Why one of these is not started by itself, "" where it is: "autostart = false".
+std::string quiet_by_itself(const InstanceSpec& spec);
 
 // "web" for the only one, "web:1" among several.
 std::string replica_name(const std::string& id, std::uint32_t number, std::uint32_t replicas);

@@ -1,6 +1,7 @@
 // What an order, or another specification, does to a replica.
 #include <utility>
 
+#include "supervisor/core/backoff.hpp"
 #include "supervisor/core/replica_steps.hpp"
 #include "supervisor/core/rolling.hpp"
 
@@ -45,6 +46,19 @@ void apply_policy(Replica& replica, const Policy& before, Now now) {
     // none.
     if (run.next_check != TimePoint::max() || before.health.kind == HealthKind::None)
         run.next_check = now.steady;
+}
+
+// A start that is due under another restart policy: sooner where that says so, or not at all.
+void reconsider_start(Replica& replica, Now now) {
+    if (has_live_run(replica) || replica.rest != Rest::Waiting || replica.failures == 0) return;
+    const RestartSettings& settings = policy_of(replica).restart;
+    if (settings.mode == RestartMode::Never)
+        return rest(replica, Rest::AtRest, Phase::Failed, replica.rest_reason);
+    const bool was_healthy = replica.run && replica.run->was_healthy;
+    const Duration delay = next_start_delay(replica.failures, was_healthy, 0, settings);
+    if (now.steady + delay >= replica.next_start) return;
+    replica.next_start = now.steady + delay;
+    replica.next_start_at = now.wall + delay;
 }
 
 // What is under way towards the old text goes; what failed is told so until another process is wanted.
@@ -92,7 +106,14 @@ Actions obey(Replica& replica, const StartOrder& order, Now now) {
     replica.wanted = Wanted::Running;
     replica.wanted_reason = order.reason;
     replica.held_by.clear();
-    if (has_live_run(replica)) return {};  // one that stops is followed by the next
+    if (has_live_run(replica)) {
+        // One that stops is followed by the next.
+        if (replica.run->stop_cause == StopCause::Asked) {
+            replica.run->stop_cause = StopCause::Restart;
+            replica.failures = 0;
+        }
+        return {};
+    }
     Actions actions;
     rolling::call_off(replica, false, now, actions);  // what is configured is asked for
     replica.failures = 0;
@@ -136,6 +157,7 @@ Actions obey(Replica& replica, const NewSpec& change, Now now) {
         reconsider_update(replica, *before, now, actions);
         apply_policy(replica, before->policy, now);
     }
+    if (before && before->policy.restart != policy_of(replica).restart) reconsider_start(replica, now);
     // What runs is what is configured: the old text is of no more use.
     if (replica.run_spec && replica.run_spec->process == change.spec->process) replica.run_spec = change.spec;
     if (!change.replace) {

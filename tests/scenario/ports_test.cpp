@@ -95,10 +95,9 @@ TEST_CASE("one who no longer waits for a port is in nobody's way") {
         CHECK(has_live_run(world.member("c").replica));
     }
     SUBCASE("since it waits for another now") {
-        world.app("z").healthy_after = 1h;
-        InstanceSpec z = worker("z");
-        z.policy.autostart = false;
-        world.apply(narrow({service("a"), service("b"), needing(service("c"), {"z"}), service("d"), z}));
+        world.apply(
+            narrow({service("a"), service("b"), needing(service("c"), {"z"}), service("d"), worker("z")}));
+        world.stop({"z"});
         world.run_for(31s);
         CHECK(world.reason("c") == "waits for 'z', which is stopped");
     }
@@ -204,4 +203,54 @@ TEST_CASE("`ports` lists who holds what") {
     CHECK(reply.last == 30001);
     CHECK(reply.free == 1);
     CHECK(reply.ports == std::vector<PortRow>{{8080, "b", "used"}, {30000, "a", "used"}});
+}
+
+TEST_CASE("a port that is configured by number is given to nobody else, whoever starts first") {
+    World world;
+    world.effects.strangers = {};
+    Config config = narrow({service("api"), with_fixed_port(service("web"), 30000)});
+    world.apply(config);
+    world.run_for(1s);
+    CHECK(world.member("api").place.port == 30001);
+    CHECK(world.phase("web") == Phase::Running);
+    CHECK(world.supervisor().ports().free_in_range() == 0);
+    // Also while it is stopped.
+    world.stop({"web"});
+    world.run_for(1s);
+    world.stop({"api"});
+    world.run_for(1s);
+    world.start({"api"});
+    CHECK(world.member("api").place.port == 30001);
+    CHECK(world.supervisor().ports().free_in_range() == 0);
+    // One that has it already parts with it at its next start.
+    config = narrow({service("api")});
+    world.apply(config);
+    world.stop({"api"});
+    world.run_for(1s);
+    world.start({"api"});
+    REQUIRE(world.member("api").place.port == 30000);
+    world.apply(narrow({service("api"), with_fixed_port(service("web"), 30000)}));
+    world.run_for(5s);
+    CHECK(world.reason("web").starts_with("port 30000 is held by 'api'"));
+    world.kill("api");
+    CHECK(world.run_until_phase("web", Phase::Running, 5s));
+    CHECK(world.member("api").place.port == 30001);
+}
+
+TEST_CASE("a released port goes to one who waits for it, not to one whose update is over") {
+    World world;
+    InstanceSpec web = service("web");
+    world.apply(narrow({web, service("api")}));
+    world.run_for(1s);
+    web.process.command = {"/srv/new"};
+    web.policy.update.timeout = 10s;
+    world.apply(narrow({web, service("api")}));
+    world.run_for(15s);
+    CHECK(world.row("web").update->state == "failed");
+    world.apply(narrow({web, service("api"), service("late")}));
+    world.run_for(1s);
+    CHECK(world.phase("late") == Phase::Failed);
+    world.stop({"api"});
+    world.run_for(100ms);
+    CHECK(world.phase("late") == Phase::Running);
 }

@@ -273,3 +273,60 @@ TEST_CASE("the admin service's secret is given to who asks for it, the current o
     CHECK(world.effects.starts("asks") == 2);
     CHECK(world.effects.starts("other") == 1);
 }
+
+TEST_CASE("another restart policy counts for a start that is due") {
+    World world;
+    world.app("web").exits_after = 10ms;
+    world.app("web").healthy_after = 1h;
+    InstanceSpec web = service("web");
+    web.policy.restart.circuit_failures = 3;
+    world.apply({web});
+    REQUIRE(world.run_until(60s, [&] { return world.member("web").replica.failures == 3; }));
+    CHECK(world.member("web").replica.next_start > world.now().steady + 4min);
+    web.policy.restart.circuit_cooldown = 10s;
+    world.apply({web});
+    CHECK(world.member("web").replica.next_start == world.now().steady + 10s);
+    web.policy.restart.circuit_cooldown = 1h;
+    world.apply({web});
+    CHECK(world.member("web").replica.next_start == world.now().steady + 10s);
+    web.policy.restart.mode = RestartMode::Never;
+    world.apply({web});
+    const std::size_t starts = world.effects.starts("web");
+    world.run_for(1min);
+    CHECK(world.effects.starts("web") == starts);
+    CHECK(world.phase("web") == Phase::Failed);
+    CHECK(world.reason("web") == "exited with 1; not started again (restart.policy = \"never\")");
+}
+
+TEST_CASE("a reload names what still does not run as configured") {
+    World world;
+    world.effects.programs["/srv/new"].healthy_after = 1h;
+    InstanceSpec web = changed("web");
+    web.policy.update.timeout = 5s;
+    world.apply({service("api"), service("web")});
+    world.run_for(1s);
+    world.effects.config = config_of({service("api"), web});
+    CHECK(world.ask<ReloadReply>(ReloadRequest{false}).stale.empty());  // that is the change itself
+    world.run_for(1s);
+    CHECK(world.ask<ReloadReply>(ReloadRequest{false}).stale == std::vector<std::string>{"web"});
+    world.run_for(10s);
+    CHECK(world.row("web").update->state == "failed");
+    CHECK(world.ask<ReloadReply>(ReloadRequest{false}).stale == std::vector<std::string>{"web"});
+    CHECK(world.row("web").outlook == Outlook::Stuck);
+}
+
+TEST_CASE("what counts from a start to the next is compared with that start") {
+    World world;
+    Config config = config_of({service("web")});
+    config.supervisor.state_dir = "/var/lib/a";
+    world.apply(config);
+    config.supervisor.state_dir = "/var/lib/b";
+    world.effects.config = config;
+    for (int i = 0; i < 2; ++i) {
+        const auto reply = world.ask<ReloadReply>(ReloadRequest{false});
+        CHECK(reply.warnings ==
+              std::vector<std::string>{
+                  "[supervisor] state_dir changed: in force from the supervisor's next start on"});
+    }
+    CHECK(world.supervisor().started_with().state_dir == "/var/lib/a");
+}

@@ -92,6 +92,27 @@ TEST_CASE("A reload moves hostnames without touching a process, and forgets thos
     CHECK(ask(world, "old.test") == port);
 }
 
+TEST_CASE("One that is disabled does not answer for a hostname that another one has") {
+    World world;
+    InstanceSpec green = served("green");
+    green.hostnames = {"blue.test", "green.test"};
+    green.enabled = false;
+    world.apply({served("blue"), green});
+    REQUIRE(world.run_until_phase("blue", Phase::Running));
+    CHECK(ask(world, "blue.test") == world.effects.process("blue")->port);
+    CHECK(ask(world, "green.test") == 0);
+    const auto generation = world.supervisor().routes().generation();
+    world.apply({served("blue"), green});
+    CHECK(world.supervisor().routes().generation() == generation);
+    // Blue and green change places.
+    InstanceSpec blue = served("blue");
+    blue.enabled = false;
+    green.enabled = true;
+    world.apply({blue, green});
+    REQUIRE(world.run_until_phase("green", Phase::Running));
+    CHECK(ask(world, "blue.test") == world.effects.process("green")->port);
+}
+
 TEST_CASE("Replicas take turns, and what is scaled away leaves") {
     World world;
     InstanceSpec web = served("web");

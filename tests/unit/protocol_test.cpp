@@ -51,7 +51,7 @@ std::vector<Request> every_request() {
             StartRequest{some},
             StopRequest{some},
             RestartRequest{some, true},
-            ReloadRequest{true},
+            ReloadRequest{true, true},
             LogsRequest{some, false, true, 10, moment, "c:1", 30s},
             LogsRequest{},
             EventsRequest{some, 7, 20, 1ms},
