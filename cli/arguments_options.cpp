@@ -17,7 +17,7 @@ void add_globals(CLI::App& app, Arguments& into, ArgumentTexts& texts) {
         ->type_name("FILE")
         ->group("Common options");
     app.add_option("--socket", into.socket,
-                   "Control socket (default: $PMCTL_SOCKET, or as the configuration says)")
+                   "Control socket (default: $PMCTL_SOCKET, or in the runtime_dir of the configuration)")
         ->type_name("PATH")
         ->group("Common options");
     app.add_flag("--json", into.json, "Print JSON")->group("Common options");
@@ -144,17 +144,19 @@ std::string_view more_help(Command command) {
     switch (command) {
         case Command::Status:
             return "One TARGET with one replica is shown in full.\n"
-                   "Exit status: 0 when every instance named is Running, 3 when one is not. Without TARGET\n"
-                   "those that are meant to be stopped do not count.";
+                   "Exit status: 0 when every instance named is Running, 3 when one is not. Without TARGET,\n"
+                   "those that are meant to be stopped and completed jobs do not count; --all names every "
+                   "one.";
         case Command::Up:
-            return "Ctrl-C stops every instance gracefully, a second one at once; the exit status is then "
+            return "With TARGET only these and what they depend on are started, also where they have\n"
+                   "autostart = false or were stopped earlier; exit status 4 for one that does not exist.\n"
+                   "Ctrl-C stops every instance gracefully, a second one at once; the exit status is then "
                    "0.\n"
                    "Where a supervisor runs already, the configuration is applied and Ctrl-C only detaches.";
         case Command::Down: return "Exit status 5 when no supervisor runs.";
         case Command::Upgrade:
-            return "The new program checks configuration and store first. Exit status 1 when it refuses: "
-                   "then\n"
-                   "nothing has changed.";
+            return "The new program checks configuration and store first. Exit status 1 when it refuses,\n"
+                   "2 when the configuration is invalid; in both cases nothing has changed.";
         case Command::Admin:
             return "Exit status: 0 when the admin service answers, 3 when it does not, 1 where none is "
                    "configured.";
@@ -163,20 +165,26 @@ std::string_view more_help(Command command) {
                    "operator\n"
                    "stopped. Exit status: 0, also where an aim is missed.";
         case Command::Routes: return "Exit status: 0, with HOSTNAME 3 when it has no healthy run, 4 unknown.";
-        case Command::Wait: return "Exit status: 0 as wished, 3 it can no longer be, 6 time is up.";
+        case Command::Wait: return "Exit status: 0 reached, 3 no longer possible, 6 timed out.";
         case Command::Plan: return "The same as: pmctl reload --dry-run";
+        case Command::Reload:
+            return "Exit status 1 when something does not run as configured in the end, also because an\n"
+                   "earlier update has failed; it is named then.";
+        case Command::Signal:
+            return "It goes to the process group of each. Of --all, a group or a glob those without a\n"
+                   "process are passed over; where one that is named does not run, nothing is sent.";
+        case Command::Config:
+            return "Asks the supervisor that runs, so edits that were not reloaded do not show; where none\n"
+                   "runs the files are read.";
         case Command::Start:
         case Command::Stop:
         case Command::Restart:
-        case Command::Reload:
         case Command::Logs:
         case Command::Events:
         case Command::Why:
         case Command::Scale:
-        case Command::Signal:
         case Command::Reset:
         case Command::Ports:
-        case Command::Config:
         case Command::Validate:
         case Command::Init:
         case Command::Completion:

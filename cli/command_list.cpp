@@ -22,7 +22,7 @@ std::string short_help() {
         text += left + std::string(each.summary) + "\n";
     }
     text +=
-        "\nOptions, before the command or behind it:\n"
+        "\nOptions, before or after the command:\n"
         "  --config FILE                  The configuration (or $PMCTL_CONFIG, ./pmctl.toml, "
         "/etc/pmctl/pmctl.toml)\n"
         "  --socket PATH                  The supervisor's socket (or $PMCTL_SOCKET)\n"
