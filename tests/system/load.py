@@ -1,5 +1,6 @@
 """Requests without a pause, while something else goes on."""
 
+import http.client
 import select
 import threading
 
@@ -31,7 +32,7 @@ class Load:
         while not self.over.is_set():
             try:
                 found = self.ask()
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 found = repr(error)
             with self.lock:
                 if found == 200:

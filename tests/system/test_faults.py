@@ -48,7 +48,7 @@ MOST_WAKES = 3000
 CONFIG = """[defaults]
 restart.backoff_initial = "20ms"
 restart.backoff_max = "100ms"
-restart.circuit_failures = 1000
+restart.circuit_failures = 1000000
 health.interval = "50ms"
 health.retry_interval = "20ms"
 [instances.web]

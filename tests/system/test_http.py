@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 
-from harness import CAP, SystemTest, main
+from harness import CAP, SystemTest, deadline, left, main
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -22,6 +22,10 @@ class UnixConnection(http.client.HTTPConnection):
 
 def get(connection, target, headers=None):
     connection.request("GET", target, headers=headers or {})
+    return answer_of(connection)
+
+
+def answer_of(connection):
     answer = connection.getresponse()
     return answer.status, {key.lower(): value for key, value in answer.getheaders()}, answer.read().decode()
 
@@ -44,14 +48,23 @@ class Http(SystemTest):
     def web(world, more=""):
         return f'[instances.web]\nhostname = "shop.localhost"\ncommand = {world.puppet("web", "listen")}\n{more}'
 
-    def follow(self, connection, etag, until):
-        """Held requests for the table until it is as wished."""
+    @staticmethod
+    def hold(connection, etag):
+        connection.request("GET", "/v1/routes?wait=30s", headers={"If-None-Match": etag})
+
+    def follow(self, connection, etag, wished, held=False):
+        """Held requests for the table until it is as wished; `held`: the first one is on its way."""
+        until = deadline()
         while True:
-            status, headers, body = get(connection, "/v1/routes?wait=30s", {"If-None-Match": etag})
+            self.assertGreater(left(until), 0, "the table never is as wished")
+            if not held:
+                self.hold(connection, etag)
+            held = False
+            status, headers, body = answer_of(connection)
             if status == 200:
                 etag = headers["etag"]
                 routes = json.loads(body)["routes"]
-                if until(routes):
+                if wished(routes):
                     return etag, routes
 
     def test_the_table_follows_start_crash_stop_and_start(self):
@@ -64,8 +77,9 @@ class Http(SystemTest):
         self.assertEqual((status, headers["x-upstream"]), (200, f"127.0.0.1:{row['port']}"))
         self.assertEqual(json.loads(body)["instance"], "web")
 
+        self.hold(api, etag)  # before it: the next process may be there before another request
         os.kill(row["pid"], 9)
-        etag, _ = self.follow(api, etag, lambda routes: not up(routes))
+        etag, _ = self.follow(api, etag, lambda routes: not up(routes), held=True)
         etag, _ = self.follow(api, etag, up)
         self.assertNotEqual(world.row("web")["pid"], row["pid"])
 

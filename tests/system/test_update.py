@@ -1,6 +1,7 @@
 """Updates without a gap: what serves meanwhile, what is said of one that fails, and sockets that are kept."""
 
 import http.client
+import json
 import os
 
 from harness import BUILD, CAP, SystemTest, main
@@ -57,8 +58,10 @@ class Update(SystemTest):
         self.assertEqual(after["update"]["state"], "failed")
         self.assertEqual(self.ask(after["port"]), 200)
         self.assertIn("update", world.ctl("status", "web").out)
-        # Nothing has changed: it is not tried again.
-        world.ctl("reload")
+        # Nothing has changed: it is not tried again, and said to be as it is.
+        again = world.ctl("reload", "--json", status=1)
+        self.assertEqual([each["action"] for each in json.loads(again.out)["changes"]], ["keep"])
+        self.assertFalse(json.loads(again.out)["converged"])
         world.ctl("wait", "--for", "converged", status=3)
         self.assertEqual(world.row("web")["pid"], before["pid"])
         self.configure(world)

@@ -1,3 +1,5 @@
+#include <poll.h>
+
 #include "tests/unit/admin_client_fixture.hpp"
 
 using namespace pmctl;
@@ -119,6 +121,8 @@ TEST_CASE("a service that takes no connection is timed out too") {
         waiting.emplace_back(test.loop.context());
         waiting.back().async_connect(full.local_endpoint(), [](const error_code&) {});
     }
+    pollfd one{full.native_handle(), POLLIN, 0};  // waits to be accepted: now it is full
+    REQUIRE(::poll(&one, 1, 20'000) == 1);
     test.settle();
     CHECK(test.fetch("http://127.0.0.1:" + std::to_string(full.local_endpoint().port()), test.brief).error ==
           "timed out after 400ms while connecting");

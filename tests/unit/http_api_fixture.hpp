@@ -135,6 +135,8 @@ class HttpWorld {
                 REQUIRE(world.run_until_phase(each.replicas > 1 ? each.id + ":0" : each.id, Phase::Running));
         }
         api.changed();
+        // The world's clock went ahead of the machine's, which is the API's.
+        REQUIRE(loop.until([&] { return Loop::now().steady >= world.now().steady; }));
     }
     std::string upstream(const std::string& name) {
         return "127.0.0.1:" + std::to_string(world.effects.process(name)->port);

@@ -109,15 +109,30 @@ TEST_CASE("an answer that ends too early is unhealthy, one that ends with the co
 
 TEST_CASE("the one time limit holds for every part of the answer, and says how far it came") {
     ProbeTest test;
-    const auto late = [&](const std::string& text) { return test.error_of(text, false, ProbeTest::brief); };
-    CHECK(late("") == "no answer within 30ms (connected)");
-    CHECK(late("HTTP/1.1 200 OK\r\nA: b\r\n") == "the answer's header had no end within 30ms");
-    CHECK(late("HTTP/1.1 200 OK\r\n\r\non and on") == "the answer's body had no end within 30ms");
-    CHECK(late("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok") ==
-          "the answer's body had no end within 30ms");
-    CHECK(late("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n") ==
-          "the answer's body had no end within 30ms");
-    CHECK(late("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\nwait") == "HTTP 503 Busy: wait");
+    const auto stage = [](const std::string& error) {
+        if (error.ends_with(" (not connected)")) return 0;
+        if (error.ends_with(" (connected)")) return 1;
+        return error.starts_with("the answer's header had no end") ? 2 : 3;
+    };
+    // Where the machine stood still for so long that it came less far, it is given twice as long.
+    const auto late = [&](const std::string& answer, const std::string& error_at_30ms) {
+        for (Duration limit = ProbeTest::brief;; limit *= 2) {
+            std::string expected = error_at_30ms;
+            if (const auto at = expected.find("30ms"); at != std::string::npos)
+                expected.replace(at, 4, format_duration(limit));
+            const std::string error = test.error_of(answer, false, limit);
+            if (stage(error) < stage(expected) && limit < std::chrono::seconds(5)) continue;
+            CHECK(error == expected);
+            return;
+        }
+    };
+    const std::string in_body = "the answer's body had no end within 30ms";
+    late("", "no answer within 30ms (connected)");
+    late("HTTP/1.1 200 OK\r\nA: b\r\n", "the answer's header had no end within 30ms");
+    late("HTTP/1.1 200 OK\r\n\r\non and on", in_body);
+    late("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", in_body);
+    late("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", in_body);
+    late("HTTP/1.1 503 Busy\r\nContent-Length: 9\r\n\r\nwait", "HTTP 503 Busy: wait");
 }
 
 TEST_CASE("one that hangs does not hold up the others, and all deadlines are met") {

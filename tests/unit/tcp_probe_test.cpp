@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <sys/resource.h>
 
 #include <cerrno>
@@ -55,6 +56,8 @@ TEST_CASE("a full backlog is no answer in time") {
         waiting.push_back(open_loopback_socket(LoopbackAddress::V4));
         connect_loopback(waiting.back(), LoopbackAddress::V4, busy.port);
     }
+    pollfd full{busy.fd, POLLIN, 0};  // as soon as the one waits
+    REQUIRE(::poll(&full, 1, 20'000) == 1);
     test.probes.check_tcp(1, busy.port, ProbeTest::brief);
     test.probes.check(2, busy.port, "/", ProbeTest::brief, true);
     test.run_until(2);
