@@ -27,6 +27,8 @@ constexpr Duration last_patience = std::chrono::seconds(16);
 // A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
 // over.
 constexpr int send_try_ms = 20;
+// nng waits a random share of it before it dials again.
+constexpr int never_again_ms = 1 << 28;
 constexpr std::chrono::seconds send_patience(5);
 
 // A supervisor that lives and does not listen yet is tried in such steps, for so long.
@@ -64,6 +66,10 @@ struct Client::Inner {
         pollfd gone{*lost, POLLIN, 0};
         return ::poll(&gone, 1, 0) != 0;
     }
+    void set_lost() const {
+        const std::uint64_t one = 1;
+        if (::write(*lost, &one, sizeof one) < 0) return;  // it is readable already
+    }
     tl::unexpected<Error> went_away() const {
         return fail(ErrorKind::Unavailable, "the supervisor at '" + path + "' went away");
     }
@@ -76,8 +82,7 @@ struct Client::Inner {
     int either = -1;            // an epoll of `lost` and what nng signals a reply with
     std::uint64_t last_id = 0;
     int peer_pid = 0;
-    int last_pipe = 0;  // that a reply came over: nng may have connected anew by itself
-    std::uint64_t connections = 0;
+    std::uint64_t connections = 1;
 };
 
 Result<void> Client::Inner::open(const std::string& socket_path) {
@@ -90,6 +95,9 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
     nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, send_try_ms);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
+    // come_back opens a socket anew: this one is not to be connected again behind its back, and to stay so.
+    nng_socket_set_ms(socket.get(), NNG_OPT_RECONNMINT, never_again_ms);
+    nng_socket_set_ms(socket.get(), NNG_OPT_RECONNMAXT, never_again_ms);
     if (auto watched = watch(); !watched) return watched;
     switch (const int error = nng_dial(socket.get(), ("ipc://" + path).c_str(), nullptr, 0)) {
         case 0: return {};
@@ -251,18 +259,21 @@ std::optional<Result<Reply>> Client::receive() {
         const nng_pipe pipe = nng_msg_get_pipe(raw);
         if (nng_pipe_get_uint64(pipe, NNG_OPT_IPC_PEER_PID, &pid) == 0)
             inner_->peer_pid = static_cast<int>(pid);
-        if (std::exchange(inner_->last_pipe, nng_pipe_id(pipe)) != nng_pipe_id(pipe)) ++inner_->connections;
         return parse_reply(message.body(), inner_->last_id);
     }
     if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
+    inner_->set_lost();  // nng may tell the request of it before it tells the connection's owner
     return inner_->went_away();
 }
 
 bool Client::come_back(Duration patience) {
     const auto until = std::chrono::steady_clock::now() + patience;
-    // At once: nng dials again by itself, and a connection that is closed before it is greeted is what
-    // control_listener.hpp tells of.
-    inner_->close();
+    // The lost one is left where it may be: nng's close may stay in it (nng_handles.hpp).
+    if (inner_->ends_with_process) {
+        inner_->leave();
+    } else {
+        inner_->close();
+    }
     do {
         if (auto again = connect_once(inner_->path)) {
             again->inner_->ends_with_process = inner_->ends_with_process;

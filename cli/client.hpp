@@ -39,8 +39,8 @@ class Client {
     // The connection is lost, and its supervisor lives, whatever program it is by now: connects to it anew,
     // as soon as it listens, within `patience`. False: it has ended, or does not listen.
     bool come_back(Duration patience);
-    // Over how many connections its replies came: 1 after connect. What comes over another one may be another
-    // program's, whose generations begin anew; the number is higher by the time that such a reply is here.
+    // How many it has had: 1 after connect. Over another one another program may answer, whose generations
+    // begin anew; where there is one more after an ask, all was asked for, not what is new since one.
     std::uint64_t connections() const;
 
     // It is not closed, not by its destructor either: for a process that is about to end, which nng's close

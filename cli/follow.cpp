@@ -71,7 +71,6 @@ Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> ti
         if (!now.empty()) decided(now);
         request.since = reply.generation;
     };
-    std::uint64_t connections = client.connections();
     if (const auto looked = first_look(client, waiting)) take(*looked);
     while (!waiting.is_over()) {
         const Duration left =
@@ -80,17 +79,15 @@ Result<void> follow(Client& client, Waiting& waiting, std::optional<Duration> ti
         // What is told then is what is: not all of it need have been seen.
         if (time_is_up) request.since = 0;
         request.wait = request.since == 0 ? Duration::zero() : std::min(left, longest_ask);
+        const std::uint64_t before = client.connections();
         auto reply = client.ask_for<StatusReply>(request);
-        // One of them was gone before it could be asked about: then all that there is tells which.
-        const bool is_one_gone =
-            !reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty();
-        if (is_one_gone) request.targets.names.clear();
-        // Another program may have answered, to which `since` says nothing: it is asked for everything.
-        const bool is_another = client.connections() != connections;
-        connections = client.connections();
-        const bool is_partial = is_another && request.since != 0;
-        if (is_partial) request.since = 0;
-        if (is_one_gone || (reply && is_partial)) continue;
+        // Another program was asked, for everything: the number says nothing to it.
+        if (client.connections() != before) request.since = 0;
+        if (!reply && reply.error().kind == ErrorKind::NotFound && !request.targets.names.empty()) {
+            // One of them was gone before it could be asked about: then all that there is tells which.
+            request.targets.names.clear();
+            reply = client.ask_for<StatusReply>(request);
+        }
         if (!reply) return tl::unexpected(reply.error());
         if (request.since == 0) add_gone(waiting, *reply);
         take(*reply);
