@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "cli/log_output.hpp"
+#include "cli/output.hpp"
 
 namespace pmctl {
 
@@ -63,6 +64,7 @@ class Attachment {
     Result<void> join();
     Result<void> ask_first(const std::vector<StatusRow>& rows);
     void tell_story(const std::vector<StatusRow>& rows);
+    void tell_failures(const std::vector<StatusRow>& rows);
     // Until the connections are lost, or an interrupt detaches.
     void follow();
     void take_logs();
@@ -99,6 +101,7 @@ Result<void> Attachment::join() {
     output_.expect(names);
     tell_story(rows->rows);
     if (!begun_) {
+        tell_failures(rows->rows);
         if (auto asked = ask_first(rows->rows); !asked) return asked;
     }
     if (auto sent = lines_->events.send(event_request_); !sent) return sent;
@@ -138,6 +141,15 @@ void Attachment::tell_story(const std::vector<StatusRow>& rows) {
     });
     const std::string which = kept == 1 ? ", its instance" : ", its " + std::to_string(kept) + " instances";
     session_.say(supervision_.story() + (kept == 0 ? "" : which + " kept running"));
+}
+
+// What has failed already, before there was anybody to follow the events.
+void Attachment::tell_failures(const std::vector<StatusRow>& rows) {
+    if (session_.args().json) return;
+    for (const StatusRow& row : rows) {
+        if (row.state == "Failed" || row.state == "Unhealthy")
+            session_.print(output_.note("pmctld", what_is_wrong(row)));
+    }
 }
 
 void Attachment::take_logs() {

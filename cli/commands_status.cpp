@@ -18,6 +18,17 @@ bool is_named(const Arguments& args) {
     return !args.targets.names.empty() || args.targets.all;
 }
 
+// As many as fit, the last of them saying how many do not; 0: all.
+std::string first_lines(std::string text, std::size_t height) {
+    const auto lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+    // The cursor stands on a line of its own.
+    if (height < 3 || lines < height) return text;
+    std::size_t end = 0;
+    for (std::size_t i = 0; i + 2 < height; ++i) end = text.find('\n', end) + 1;
+    text.resize(end);
+    return text + "... " + std::to_string(lines - (height - 2)) + " more\n";
+}
+
 Result<int> show_one(Session& session, Client& client, const StatusRow& row) {
     const auto reply = client.ask_for<DescribeReply>(DescribeRequest{row.name});
     if (!reply) return tl::unexpected(reply.error());
@@ -79,7 +90,7 @@ class Watch {
         started_ = true;
         if (session_.on_terminal() && !session_.args().json && !session_.args().quiet) {
             // Each line is cleared to its end, and what was longer before, below.
-            std::string text = status_table(rows, style);
+            std::string text = first_lines(status_table(rows, style), session_.terminal_height());
             for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 4)
                 text.insert(at, "\x1b[K");
             session_.print(text + "\x1b[J");

@@ -58,6 +58,11 @@ std::size_t Session::terminal_width() const {
     return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+std::size_t Session::terminal_height() const {
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_row : 0;
+}
+
 void Session::print(std::string_view text) {
     out_ += text;
     if (out_.size() >= flush_at) flush();

@@ -18,7 +18,8 @@ class Session {
     const Arguments& args() const { return args_; }
     const Style& style() const { return style_; }
     bool on_terminal() const { return terminal_; }  // standard output
-    std::size_t terminal_width() const;             // 0: unknown
+    std::size_t terminal_width() const;             // columns; 0: unknown
+    std::size_t terminal_height() const;            // rows; 0: unknown
 
     // To standard output, written when the command ends, before a message, or at flush(). When nobody reads
     // it any longer the program ends, quietly.
