@@ -252,6 +252,7 @@ Result<std::vector<Member*>> Commands::needed_by(const std::vector<Member*>& mem
     const std::set<const Member*> asked(members.begin(), members.end());
     std::vector<const Instance*> todo;
     std::set<std::string_view> seen;
+    todo.reserve(members.size());
     for (const Member* member : members) todo.push_back(member->instance);
     std::vector<Member*> found;
     while (!todo.empty()) {

@@ -168,12 +168,13 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
         const bool other_gate = after.rest == Rest::Blocked && after.rest_reason != before.rest_reason;
         const bool moved =
             after.phase != before.phase || after.run != before.run || after.rest != before.rest;
+        const bool failed_again = after.phase == Phase::Failed && after.failures > before.failures;
         if (moved || other_gate || after.wanted != before.wanted) changed_.push_back(&member);
         // That another process serves now is told as an update.
         const bool took_over = before.candidate != 0 && after.run == before.candidate;
         if (took_over && after.phase == before.phase) {
             // nothing else has changed
-        } else if (moved || other_gate) {
+        } else if (moved || other_gate || failed_again) {
             tell_change(member, before.phase, now);
         } else if (after.ok != before.ok && member.replica.run->was_healthy &&
                    member.replica.run->streak.bad <= 1) {

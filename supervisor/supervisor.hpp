@@ -253,16 +253,19 @@ class Supervisor {
     bool has_admin_answer() const { return admin_ && admin_->in_force.fetched_at != WallTime{}; }
     void place(const PlanEntry& entry);
     void carry_out(const PlanEntry& entry, Now now);
-    void want_at_first(Member& member, Now now);
-    std::string why_quiet(const Member& member) const;
-    bool others_are_stopped(const Member& member) const;
-    bool joins_others(const Member& member) const;
-    void start_needed(Instance& instance, Now now);
-    bool is_stopped_by_operator(const Member& member) const;
     void remove_replica(Member& member, const std::string& reason, Now now);
     void forget(Member& member);
     void forget_instance(const std::string& id);
     void forget_strangers();
+
+    // supervisor_wanted.cpp
+    void want_at_first(Member& member, Now now);
+    std::string why_quiet(const Member& member) const;
+    bool others_are_stopped(const Member& member) const;
+    bool others_were_started(const Member& member) const;
+    bool joins_others(const Member& member) const;
+    void start_needed(Instance& instance, Now now);
+    bool is_stopped_by_operator(const Member& member) const;
     void remember_intention(const Member& member, Wanted wanted);
 
     Effects& effects_;

@@ -4,6 +4,23 @@
 using namespace pmctl;
 using namespace pmctl::test;
 
+TEST_CASE("each failed start is told, and that the circuit opens") {
+    World world;
+    world.app("web").spawn_fails = SpawnFailure{"exec '/srv/app': No such file or directory", false};
+    InstanceSpec web = service("web");
+    web.policy.restart.circuit_failures = 3;
+    world.apply({web});
+    world.run_for(10s);
+    std::vector<std::string> told;
+    for (const Event& event : world.supervisor().journal().events()) {
+        if (event.kind == "state") told.push_back(event.text);
+    }
+    REQUIRE(told.size() == 3);
+    CHECK(told[0].starts_with("Stopped → Failed (exec '/srv/app'"));
+    CHECK(told[1].starts_with("Failed (exec '/srv/app'"));
+    CHECK(told[2].find("3 failures in a row: circuit open") != std::string::npos);
+}
+
 TEST_CASE("what is ready after 30 ms is Running in under 50") {
     World world;
     world.app("web").healthy_after = 30ms;

@@ -174,6 +174,15 @@ TEST_CASE("one more replica of what runs is started, whoever started that") {
     world.scale("web", 2);
     CHECK(world.run_until_phase("tool:2", Phase::Running));
     CHECK(world.run_until_phase("web:1", Phase::Running));
+    // The operator's word counts for them too, under the next supervisor as well; a question's does not.
+    std::vector<std::uint32_t> kept;
+    for (const StoreWrite& each : world.effects.writes) {
+        if (each.kind != StoreWrite::Kind::SetIntention) continue;
+        CHECK(each.intention.instance == "tool");
+        CHECK(each.intention.wanted == Wanted::Running);
+        kept.push_back(each.intention.replica);
+    }
+    CHECK(kept == std::vector<std::uint32_t>{0, 1, 2});
 
     World second;
     InstanceSpec more = manual(service("tool"));
