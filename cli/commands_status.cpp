@@ -29,17 +29,6 @@ std::string first_lines(std::string text, std::size_t height) {
     return text + "... " + std::to_string(lines - (height - 2)) + " more\n";
 }
 
-Result<int> show_one(Session& session, Client& client, const StatusRow& row) {
-    const auto reply = client.ask_for<DescribeReply>(DescribeRequest{row.name});
-    if (!reply) return tl::unexpected(reply.error());
-    LogsRequest request;
-    request.targets.names = {row.name};
-    request.lines = 10;
-    const auto logs = client.ask_for<LogsReply>(request);
-    session.print(full_view(*reply, logs ? logs->lines : std::vector<LogLine>(), session.style()));
-    return status_exit({reply->row}, true);
-}
-
 void show_rows(Session& session, const std::vector<StatusRow>& rows, const Style& style) {
     if (session.args().json) {
         session.print(status_json(rows) + "\n");
@@ -114,13 +103,17 @@ Result<int> run_status(Session& session) {
     auto client = session.connect();
     if (!client) return tl::unexpected(client.error());
     if (args.watch) return Watch(session, *client).run();
-    const auto reply = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
+    StatusRequest request{args.targets, 0, {}};
+    request.in_full = args.targets.names.size() == 1 && is_plain_name(args.targets.names.front()) &&
+                      !args.json && !args.quiet;
+    const auto reply = client->ask_for<StatusReply>(request);
     if (!reply) return tl::unexpected(reply.error());
     if (!reply->notice.empty()) session.say(reply->notice);
     if (reply->admin) session.say(admin_notice(*reply->admin, std::chrono::system_clock::now()));
-    const bool one = args.targets.names.size() == 1 && is_plain_name(args.targets.names.front());
-    if (one && reply->rows.size() == 1 && !args.json && !args.quiet)
-        return show_one(session, *client, reply->rows.front());
+    if (reply->one) {
+        session.print(full_view(*reply->one, session.style()));
+        return status_exit({reply->one->row}, true);
+    }
     Style style = session.style();
     // A row is a line; the reason that is cut is in `pmctl status NAME`.
     if (session.on_terminal()) style.width = session.terminal_width();

@@ -29,7 +29,7 @@ std::string what_is_wrong(const StatusRow& row);
 int status_exit(const std::vector<StatusRow>& rows, bool named);
 
 // `status NAME`
-std::string full_view(const DescribeReply& reply, const std::vector<LogLine>& logs, const Style& style);
+std::string full_view(const DescribeReply& reply, const Style& style);
 
 std::string event_line(const EventRow& event, const Style& style);
 std::string event_json(const EventRow& event);

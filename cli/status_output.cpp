@@ -132,7 +132,7 @@ int status_exit(const std::vector<StatusRow>& rows, bool named) {
     return good ? 0 : exit_status(ErrorKind::Unsettled);
 }
 
-std::string full_view(const DescribeReply& reply, const std::vector<LogLine>& logs, const Style& style) {
+std::string full_view(const DescribeReply& reply, const Style& style) {
     const StatusRow& row = reply.row;
     std::string text = paint(printable(row.name), Color::Bold, style);
     if (!reply.description.empty()) text += ": " + printable(reply.description);
@@ -172,8 +172,8 @@ std::string full_view(const DescribeReply& reply, const std::vector<LogLine>& lo
     line("limits", limits);
     line("log", printable(reply.log_path));
     text += table.text(style);
-    if (!logs.empty()) text += "\n";
-    for (const LogLine& each : logs)
+    if (!reply.logs.empty()) text += "\n";
+    for (const LogLine& each : reply.logs)
         text += "  " + paint(clock_text(each.at), Color::Dim, style) + "  " + printable(each.text) + "\n";
     if (!reply.hints.empty()) text += "\ntry:\n";
     Table hints;

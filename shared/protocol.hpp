@@ -37,6 +37,7 @@ struct StatusRequest {
     Targets targets;
     std::uint64_t since = 0;
     Duration wait{};
+    bool in_full = false;  // where it is one replica
     bool operator==(const StatusRequest&) const = default;
 };
 // `status NAME`: one instance in full.
@@ -207,13 +208,13 @@ struct AdminOutage {
     std::optional<WallTime> state_of;  // when what is in force was fetched; absent: there is nothing
     bool operator==(const AdminOutage&) const = default;
 };
-struct StatusReply {
-    std::uint64_t generation = 0;
-    std::vector<StatusRow> rows;    // by name; replicas of one instance by number
-    std::vector<std::string> gone;  // names that ceased to exist after `since`
-    std::string notice;             // about the supervisor as a whole, one line; "" usually
-    std::optional<AdminOutage> admin;
-    bool operator==(const StatusReply&) const = default;
+struct LogLine {
+    std::string name;
+    WallTime at{};
+    bool is_stderr = false;
+    bool partial = false;  // CRI "P": the line goes on in the next of this stream
+    std::string text;
+    bool operator==(const LogLine&) const = default;
 };
 struct DescribeReply {
     StatusRow row;
@@ -224,7 +225,17 @@ struct DescribeReply {
     std::string log_path;
     std::vector<std::pair<std::string, std::string>> hints;  // a command to try → why
     std::vector<std::string> outgoing;                       // "pid 42 on port 30000: drains, …"
+    std::vector<LogLine> logs;                               // the last ones
     bool operator==(const DescribeReply&) const = default;
+};
+struct StatusReply {
+    std::uint64_t generation = 0;
+    std::vector<StatusRow> rows;    // by name; replicas of one instance by number
+    std::vector<std::string> gone;  // names that ceased to exist after `since`
+    std::string notice;             // about the supervisor as a whole, one line; "" usually
+    std::optional<AdminOutage> admin;
+    std::optional<DescribeReply> one;  // in full
+    bool operator==(const StatusReply&) const = default;
 };
 // start, stop, restart, scale, signal, reset, down: who is concerned. A waiting pmctl follows with
 // StatusRequest.
@@ -252,14 +263,6 @@ struct ReloadReply {
     std::vector<std::string> stale;  // of those kept, what does not run as configured: an update failed, say
     std::vector<std::string> warnings;  // "[supervisor] log_level is used from the next start on"
     bool operator==(const ReloadReply&) const = default;
-};
-struct LogLine {
-    std::string name;
-    WallTime at{};
-    bool is_stderr = false;
-    bool partial = false;  // CRI "P": the line goes on in the next of this stream
-    std::string text;
-    bool operator==(const LogLine&) const = default;
 };
 struct LogsReply {
     std::vector<LogLine> lines;

@@ -23,6 +23,7 @@ void fields(auto& visit, Is<StatusRequest> auto& m) {
     fields(visit, m.targets);
     visit("since", m.since);
     visit.milliseconds("wait_ms", m.wait);
+    visit("in_full", m.in_full);
 }
 void fields(auto& visit, Is<DescribeRequest> auto& m) {
     visit.need("name", m.name);
@@ -145,12 +146,12 @@ void fields(auto& visit, Is<AdminOutage> auto& m) {
     visit("waits_for", m.waits_for);
     visit("state_of", m.state_of);
 }
-void fields(auto& visit, Is<StatusReply> auto& m) {
-    visit("generation", m.generation);
-    visit("rows", m.rows);
-    visit("gone", m.gone);
-    visit("notice", m.notice);
-    visit("admin", m.admin);
+void fields(auto& visit, Is<LogLine> auto& m) {
+    visit("name", m.name);
+    visit("at", m.at);
+    visit("stderr", m.is_stderr);
+    visit("partial", m.partial);
+    visit.bytes("text", "base64", m.text);
 }
 void fields(auto& visit, Is<DescribeReply> auto& m) {
     visit("row", m.row);
@@ -161,6 +162,15 @@ void fields(auto& visit, Is<DescribeReply> auto& m) {
     visit("log_path", m.log_path);
     visit("hints", m.hints);
     visit("outgoing", m.outgoing);
+    visit("logs", m.logs);
+}
+void fields(auto& visit, Is<StatusReply> auto& m) {
+    visit("generation", m.generation);
+    visit("rows", m.rows);
+    visit("gone", m.gone);
+    visit("notice", m.notice);
+    visit("admin", m.admin);
+    visit("one", m.one);
 }
 void fields(auto& visit, Is<ActionReply::Item> auto& m) {
     visit("name", m.name);
@@ -182,13 +192,6 @@ void fields(auto& visit, Is<ReloadReply> auto& m) {
     visit("changes", m.changes);
     visit("stale", m.stale);
     visit("warnings", m.warnings);
-}
-void fields(auto& visit, Is<LogLine> auto& m) {
-    visit("name", m.name);
-    visit("at", m.at);
-    visit("stderr", m.is_stderr);
-    visit("partial", m.partial);
-    visit.bytes("text", "base64", m.text);
 }
 void fields(auto& visit, Is<LogsReply> auto& m) {
     visit("lines", m.lines);

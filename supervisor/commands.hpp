@@ -52,6 +52,7 @@ class Commands {
     // The targets of a command that changes something; refused while the supervisor stops.
     Result<std::vector<Member*>> concerned(const Targets& targets, Meant meant) const;
     Result<Member*> one(const std::string& name) const;
+    DescribeReply describe(const Member& member, Now now) const;
     // What is there of them now: a target that is gone is no error for one who follows.
     std::vector<Member*> still_there(const Targets& targets) const;
     Result<std::vector<Member*>> needed_by(const std::vector<Member*>& members) const;

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t events_a_reply = 1000;
 constexpr std::size_t story_length = 60;
+constexpr std::uint64_t lines_in_full = 10;
 
 }  // namespace
 
@@ -51,6 +52,7 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
             request.since != 0 ? still_there(request.targets) : roster.resolve(request.targets, true);
         if (!members) return tl::unexpected(members.error());
         for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
+        if (request.in_full && members->size() == 1) reply.one = describe(*members->front(), now);
         return reply;
     }
     const std::vector<Member*> changed = roster.changed_since(request.since);
@@ -66,7 +68,10 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
 Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
     const auto found = one(request.name);
     if (!found) return tl::unexpected(found.error());
-    const Member& member = **found;
+    return describe(**found, now);
+}
+
+DescribeReply Commands::describe(const Member& member, Now now) const {
     const InstanceSpec& spec = *(member.replica.run_spec ? member.replica.run_spec : member.replica.spec);
     DescribeReply reply;
     reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
@@ -77,6 +82,11 @@ Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
     reply.log_path = effects_.log_path(member.log_name);
     for (const Run& run : member.replica.outgoing) reply.outgoing.push_back(outgoing_in_words(run, now));
     reply.hints = hints_for(member);
+    LogsRequest last;
+    last.lines = lines_in_full;
+    // Where the log cannot be read, the rest is still of use.
+    if (auto logs = effects_.read_logs(last, {{member.name, member.log_name}}))
+        reply.logs = std::move(logs->lines);
     return reply;
 }
 

@@ -55,6 +55,28 @@ TEST_CASE("hello and status") {
     CHECK(world.refusal(StatusRequest{these({"wep"})}).kind == ErrorKind::NotFound);
 }
 
+TEST_CASE("a status in full is that of one replica") {
+    World world;
+    InstanceSpec web = service("web");
+    web.replicas = 2;
+    world.apply({service("api"), web});
+    world.run_for(1s);
+    world.effects.logs.lines = {{"api", {}, false, false, "last words"}};
+    StatusRequest request{these({"api"}), 0, {}, true};
+    const auto reply = world.ask<StatusReply>(request);
+    REQUIRE(reply.one);
+    CHECK(reply.one->row == reply.rows[0]);
+    CHECK(reply.one->command.front() == "/srv/app");
+    REQUIRE(reply.one->logs.size() == 1);
+    CHECK(reply.one->logs[0].text == "last words");
+    request.targets = these({"web"});
+    CHECK_FALSE(world.ask<StatusReply>(request).one);
+    CHECK(world.ask<StatusReply>(request).rows.size() == 2);
+    request.targets = these({"api"});
+    request.in_full = false;
+    CHECK_FALSE(world.ask<StatusReply>(request).one);
+}
+
 TEST_CASE("a status that follows is parked until something it asks for changes") {
     World world;
     world.apply({service("api"), service("web")});

@@ -104,7 +104,8 @@ TEST_CASE("one instance in full says all there is, and what to try") {
     reply.working_dir = "/srv";
     reply.next_action = "started in 2s";
     reply.hints = {{"pmctl why database", "what happened, in order"}};
-    const std::string text = full_view(reply, {line("database", "cannot bind")}, plain);
+    reply.logs = {line("database", "cannot bind")};
+    const std::string text = full_view(reply, plain);
     for (const char* part :
          {"state      Failed: exited with 1", "wanted     running", "next       started in 2s",
           "last exit  exited with 1", "spec       stale", "command    ./server --name 'two words'",

@@ -46,7 +46,7 @@ const Targets some{{"web", "@front", "w*"}, true};
 
 std::vector<Request> every_request() {
     return {HelloRequest{},
-            StatusRequest{some, 12, 1500ms},
+            StatusRequest{some, 12, 1500ms, true},
             DescribeRequest{"web"},
             StartRequest{some},
             StopRequest{some},
@@ -75,7 +75,8 @@ std::vector<Reply> every_reply() {
                     {full_row(), StatusRow{}},
                     {"old"},
                     "no cgroups",
-                    AdminOutage{moment, "connection refused", true, "admin", moment}},
+                    AdminOutage{moment, "connection refused", true, "admin", moment},
+                    DescribeReply{full_row(), {"./server"}}},
         DescribeReply{full_row(),
                       {"./server", "--port"},
                       "/srv",
@@ -83,9 +84,10 @@ std::vector<Reply> every_reply() {
                       "The shop",
                       "/var/x",
                       {{"pmctl why web", "what happened"}},
-                      {"pid 42 on port 30000: drains, told to end in 5s"}},
+                      {"pid 42 on port 30000: drains, told to end in 5s"},
+                      {{"web", moment, true, false, "text"}}},
         ActionReply{5, {{"web", 3, "was running already", "Running"}, {"db", 0, "", "Starting"}}},
-        ReloadReply{6, {{"web", "replace", "command changed"}}, {"a warning"}},
+        ReloadReply{6, {{"web", "replace", "command changed"}}, {"db"}, {"a warning"}},
         LogsReply{
             {{"web", moment, true, true, "text"}, {"db", moment, false, false, std::string("\xff\0\xc3", 3)}},
             "cursor",
