@@ -30,7 +30,7 @@ std::vector<std::string> needs_a_restart(const Supervisor& supervisor, const Con
     return warnings;
 }
 
-tl::unexpected<Error> is_disabled(const std::string& who) {
+tl::unexpected<Error> refuse_disabled(const std::string& who) {
     return fail(who + " is disabled: set enabled = true in its configuration and reload");
 }
 
@@ -76,7 +76,7 @@ Result<std::vector<Member*>> Commands::concerned(const Targets& targets, Meant m
         if (meant == Meant::Enabled) disabled = each->name;
         return false;
     });
-    if (!disabled.empty()) return is_disabled("'" + disabled + "'");
+    if (!disabled.empty()) return refuse_disabled("'" + disabled + "'");
     return members;
 }
 
@@ -266,7 +266,7 @@ Result<std::vector<Member*>> Commands::needed_by(const std::vector<Member*>& mem
                 const Replica& replica = each->replica;
                 if (replica.leaving || replica.wanted == Wanted::Running || asked.contains(each.get()))
                     continue;
-                if (!replica.spec->enabled) return is_disabled("'" + each->name + "', which is needed,");
+                if (!replica.spec->enabled) return refuse_disabled("'" + each->name + "', which is needed,");
                 found.push_back(each.get());
             }
         }

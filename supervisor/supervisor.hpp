@@ -264,7 +264,7 @@ class Supervisor {
     bool others_are_stopped(const Member& member) const;
     bool others_were_started(const Member& member) const;
     bool joins_others(const Member& member) const;
-    void start_needed(Instance& instance, Now now);
+    void start_needed(std::vector<Instance*> todo, Now now);
     bool is_stopped_by_operator(const Member& member) const;
     void remember_intention(const Member& member, Wanted wanted);
 

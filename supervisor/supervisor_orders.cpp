@@ -107,7 +107,10 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
         }
     }
     together_.clear();
-    for (auto& [id, instance] : roster_.instances()) start_needed(instance, now);
+    std::vector<Instance*> all;
+    all.reserve(roster_.instances().size());
+    for (auto& [id, instance] : roster_.instances()) all.push_back(&instance);
+    start_needed(std::move(all), now);
     if (!applied_) settle_ended(now);
     part_with_unwanted(now);
     // depends_on may have changed, and whom a stop waits for.
@@ -265,7 +268,7 @@ void Supervisor::scale(Instance& instance, std::uint32_t replicas, Now now) {
         effects_.set_log_settings(member->log_name, instance.spec->policy.log);
         want_at_first(*member, now);
     }
-    start_needed(instance, now);
+    start_needed({&instance}, now);
     roster_.rename_members(instance);
     for (Member* member : roster_.members_from(instance, replicas)) {
         remove_replica(*member, "scaled to " + std::to_string(replicas), now);

@@ -163,7 +163,7 @@ void Supervisor::start_on_demand(Instance& instance, Now now) {
         handle(*member, StartOrder{"asked for by a route query"}, now);
         note(member->name, "decision", "started: asked for by a route query", now);
     }
-    if (begins) start_needed(instance, now);
+    if (begins) start_needed({&instance}, now);
 }
 
 // It is looked at when it may have been idle for too long, had nobody asked after `when`; max(): never.

@@ -1,6 +1,7 @@
 // What is wanted of a replica: by the configuration, by an operator's word, by what depends on it, and by
 // those that the start of this supervisor named.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "supervisor/supervisor.hpp"
@@ -59,19 +60,21 @@ bool Supervisor::is_stopped_by_operator(const Member& member) const {
     return told != intentions_.end() && told->second == Wanted::Stopped;
 }
 
-// What those that are to run depend on is started for them, unless an operator has stopped it.
-void Supervisor::start_needed(Instance& instance, Now now) {
-    std::vector<Instance*> todo = {&instance};
+// What those of `todo` that are to run depend on is started for them, unless an operator has stopped it. Each
+// is looked at once, however many ways lead there.
+void Supervisor::start_needed(std::vector<Instance*> todo, Now now) {
+    std::set<const Instance*> seen;
     while (!todo.empty()) {
-        Instance& needs = *todo.back();
+        const Instance& needs = *todo.back();
         todo.pop_back();
-        if (!any_wanted(needs)) continue;
+        if (!any_wanted(needs) || !seen.insert(&needs).second) continue;
         for (const std::string& id : needs.spec->policy.depends_on) {
             Instance* needed = roster_.find(id);
             if (needed == nullptr) continue;
             for (const auto& member : needed->members) {
                 if (member->replica.wanted == Wanted::Running || !may_be_asked_for(*member)) continue;
                 if (left_alone_.contains(member.get())) continue;
+                needed->demanded_at = now.steady;
                 handle(*member, StartOrder{"needed by '" + needs.id + "'"}, now);
                 note(member->name, "decision", "started: needed by '" + needs.id + "'", now);
             }

@@ -94,6 +94,34 @@ TEST_CASE(
     CHECK(second.reason("web") == "waits for 'cache', which is stopped");
 }
 
+TEST_CASE("each dependency is looked at once, however many ways lead to it") {
+    World world;
+    world.checks_everything = false;
+    std::vector<InstanceSpec> specs = {worker("top")};
+    specs.front().policy.depends_on = {"a39", "b39"};
+    for (int layer = 0; layer < 40; ++layer) {
+        for (const char* side : {"a", "b"}) {
+            InstanceSpec spec = manual(worker(side + std::to_string(layer)));
+            const std::string below = std::to_string(layer - 1);
+            if (layer > 0) spec.policy.depends_on = {"a" + below, "b" + below};
+            specs.push_back(std::move(spec));
+        }
+    }
+    world.apply(specs);
+    CHECK(world.run_until_phase("top", Phase::Running));
+    CHECK(world.effects.starts("a0") == 1);
+}
+
+TEST_CASE("who asks for what is being started because it is needed waits for it") {
+    World world;
+    world.app("db").healthy_after = 1s;
+    world.apply({on_demand(service("db")), needing(on_demand(service("web")), {"db"})});
+    world.supervisor().ask_route("web.test", world.now());
+    const RouteAnswer answer = world.supervisor().ask_route("db.test", world.now());
+    CHECK(answer.found.upstream == nullptr);
+    CHECK(answer.hold_until > world.now().steady);
+}
+
 TEST_CASE("a question for a hostname starts what the asked one needs, too") {
     World world;
     world.apply({manual(service("db")), needing(on_demand(service("web")), {"db"})});
