@@ -12,17 +12,14 @@
 #include <chrono>
 #include <utility>
 
-#include "shared/nng_handles.hpp"
+#include "cli/nng_handles.hpp"
 
 namespace pmctl {
 
 namespace {
 
-// A connection may be one that the supervisor never hears of: the fault of nng that control_listener.hpp
-// tells of. So each begins with a question that may be asked twice, and after this time another is opened;
-// each time is twice the one before.
-constexpr Duration first_patience = std::chrono::milliseconds(250);
-constexpr Duration last_patience = std::chrono::seconds(16);
+// One that takes connections and does not answer: it is stopped, or hangs.
+constexpr Duration greeting_patience = std::chrono::seconds(30);
 
 // A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
 // over.
@@ -30,6 +27,7 @@ constexpr int send_try_ms = 20;
 // nng waits a random share of it before it dials again.
 constexpr int never_again_ms = 1 << 28;
 constexpr std::chrono::seconds send_patience(5);
+constexpr std::size_t number_bytes = 4;  // nng's own of a request, which counts as a part of it
 
 // A supervisor that lives and does not listen yet is tried in such steps, for so long.
 constexpr int begin_try_ms = 10;
@@ -183,24 +181,23 @@ Result<Client> Client::connect(const std::string& socket_path) {
 }
 
 Result<Client> Client::connect_once(const std::string& socket_path) {
-    for (Duration patience_now = first_patience; patience_now <= last_patience; patience_now *= 2) {
-        auto inner = std::make_unique<Inner>();
-        if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
-        Client client(std::move(inner));
-        const auto hello = client.ask_once(HelloRequest{}, patience_now);
-        if (hello) return client;
-        switch (hello.error().kind) {
-            case ErrorKind::Timeout:             // on a new connection, then
-            case ErrorKind::Unavailable: break;  // the same: whether it has ended is told there
-            case ErrorKind::Denied: return tl::unexpected(hello.error());
-            case ErrorKind::Failed:
-            case ErrorKind::Invalid:
-            case ErrorKind::Unsettled:
-            case ErrorKind::NotFound: return client;  // it answers
-        }
+    auto inner = std::make_unique<Inner>();
+    if (auto opened = inner->open(socket_path); !opened) return tl::unexpected(opened.error());
+    Client client(std::move(inner));
+    const auto hello = client.ask_once(HelloRequest{}, greeting_patience);
+    if (hello) return client;
+    switch (hello.error().kind) {
+        case ErrorKind::Timeout:
+            return fail(ErrorKind::Timeout,
+                        "the supervisor at '" + socket_path + "' takes connections and does not answer");
+        case ErrorKind::Unavailable:  // its program is being replaced, or it ends
+        case ErrorKind::Denied: return tl::unexpected(hello.error());
+        case ErrorKind::Failed:
+        case ErrorKind::Invalid:
+        case ErrorKind::Unsettled:
+        case ErrorKind::NotFound: break;  // it answers
     }
-    return fail(ErrorKind::Timeout,
-                "the supervisor at '" + socket_path + "' takes connections and does not answer");
+    return client;
 }
 
 Client::Client(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
@@ -214,7 +211,7 @@ void Client::leave_to_process_end() {
 
 Result<void> Client::send(const Request& request) {
     const std::string text = to_text(++inner_->last_id, request);
-    if (text.size() > max_message_bytes)
+    if (text.size() + number_bytes > max_message_bytes)
         return fail(ErrorKind::Invalid, "the request is too long: name fewer targets, or use a glob");
     nng_msg* raw = nullptr;
     if (nng_msg_alloc(&raw, 0) != 0) return fail("out of memory");

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstring>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include "shared/control_path.hpp"
@@ -21,8 +20,9 @@ namespace {
 constexpr Duration http_patience = std::chrono::seconds(1);
 // Answers that wait for the disk. Beyond, each waits here, and with it everybody who would ask for more.
 constexpr std::size_t most_held = 256;
-// From an answer's way to nng until it has left this process.
-constexpr Duration answer_patience = std::chrono::milliseconds(20);
+// For clients that are slow to take what was said to them, before this program ends or is replaced.
+constexpr Duration last_words_patience = std::chrono::seconds(1);
+constexpr Duration upgrade_patience = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -175,6 +175,7 @@ void Daemon::leave() {
     loop_.later([this] {
         loop_.stop();
         effects_.answers().settle();
+        control_->flush(last_words_patience);
     });
 }
 
@@ -197,9 +198,7 @@ Result<Handover> Daemon::gather() {
     }
     if (auto handed = effects_.hand_over(handover); !handed) return tl::unexpected(handed.error());
     effects_.answers().settle();
-    // nng sends them on threads of its own, which end with this program.
-    if (Loop::now().steady - control_->answered_at() < answer_patience)
-        std::this_thread::sleep_for(answer_patience);
+    control_->flush(upgrade_patience);
     return handover;
 }
 

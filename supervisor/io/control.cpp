@@ -1,7 +1,5 @@
 #include "supervisor/io/control.hpp"
 
-#include <sys/epoll.h>
-
 #include <algorithm>
 #include <array>
 #include <deque>
@@ -13,8 +11,6 @@
 #include <vector>
 
 #include "shared/control_path.hpp"
-#include "shared/nng_handles.hpp"
-#include "supervisor/io/control_listener.hpp"
 #include "supervisor/io/peer_check.hpp"
 #include "supervisor/io/timer.hpp"
 
@@ -22,10 +18,6 @@ namespace pmctl {
 
 namespace {
 
-constexpr int requests_a_turn = 64;  // then the rest of the loop has its turn
-// Replies under way to clients. nng takes them off at once, and drops those of a client that does not read.
-constexpr int send_buffer = 8192;
-constexpr int receive_buffer = 256;
 // A request that is longer is answered at once in place of being kept: kept ones are to cost little memory.
 constexpr std::size_t parkable_bytes = std::size_t{64} << 10;
 constexpr std::size_t topics = 5;
@@ -42,10 +34,11 @@ std::optional<Topic> topic_of(const Request& request) {
 }  // namespace
 
 struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
-    // Where a reply goes: what nng put in front of the request.
+    using Connection = ControlServer::Connection;
+    // Where a reply goes.
     struct Return {
-        std::string header;
-        nng_pipe pipe{};
+        Connection to = 0;
+        std::string route;
         std::uint64_t id = 0;
     };
     struct Parked {
@@ -68,18 +61,13 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
           handler_(std::move(handler)),
           on_refused_(std::move(on_refused)),
           check_(settings_.own_uid, settings_.group),
-          listener_(loop, settings_.socket_path, settings_.mode, settings_.group),
           timer_(loop, [this] { time_is_up(); }) {}
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
-    ~Inner() {
-        if (receive_fd_ >= 0) loop_.unwatch(receive_fd_);
-        if (!socket_.close()) listener_.leave_behind();
-    }
+    ~Inner() = default;
 
     Result<void> listen();
-    void receive();
-    void take(const NngMessage& message);
+    void take(const ControlServer::Request& asked);
     void answer(const Return& to, const Peer& peer, Request request, bool may_park);
     bool ask(const Return& to, const Request& request, bool may_park, const Peer& peer);
     void release(std::uint64_t number);
@@ -90,7 +78,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     void ask_again(Topic topic);
     void time_is_up();
     void arm();
-    void sweep();
+    void gone(Connection connection);
     Waiting& waiting(Topic topic) { return waiting_.at(static_cast<std::size_t>(topic)); }
     void forget(Topic topic, Waiting::iterator parked);
     std::size_t parked() const { return deadlines_.size(); }
@@ -100,19 +88,17 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     Handler handler_;
     std::function<void(uid_t)> on_refused_;
     PeerCheck check_;
-    ControlListener listener_;
     Timer timer_;
-    NngSocket socket_;
-    int receive_fd_ = -1;
     std::array<Waiting, topics> waiting_;
-    std::set<std::tuple<TimePoint, Topic, std::uint64_t>> deadlines_;
+    std::set<std::tuple<TimePoint, Topic, std::uint64_t>> deadlines_;   // of all that wait
+    std::set<std::tuple<Connection, Topic, std::uint64_t>> by_client_;  // the same
     std::array<bool, topics> asked_{};  // they are asked again when this turn is over
     TimePoint logs_told_{};
     TimePoint logs_due_ = TimePoint::max();
     std::uint64_t last_parked_ = 0;
     std::deque<Held> held_;
     std::uint64_t released_ = 0;
-    TimePoint answered_at_{};
+    std::unique_ptr<ControlServer> server_;
 };
 
 Result<void> Control::Inner::listen() {
@@ -122,61 +108,34 @@ Result<void> Control::Inner::listen() {
                                             " bytes, at most 107 are possible: '" + path +
                                             "'; set a shorter [supervisor] runtime_dir");
     }
-    const auto failed = [&](int error) {
-        return fail("cannot listen on '" + path + "': " + nng_text(error));
-    };
-    {
-        const SignalsBlocked while_threads_start;
-        if (const int error = nng_rep0_open_raw(socket_.out()); error != 0) return failed(error);
-    }
-    nng_socket_set_size(socket_.get(), NNG_OPT_RECVMAXSZ, max_message_bytes);
-    nng_socket_set_int(socket_.get(), NNG_OPT_SENDBUF, send_buffer);
-    nng_socket_set_int(socket_.get(), NNG_OPT_RECVBUF, receive_buffer);
-    if (auto bound = listener_.open(socket_.get()); !bound) return bound;
-    if (const int no_fd = nng_socket_get_int(socket_.get(), NNG_OPT_RECVFD, &receive_fd_); no_fd != 0)
-        return failed(no_fd);
-    return loop_.watch(receive_fd_, EPOLLIN, [this](std::uint32_t) { receive(); });
+    auto server =
+        ControlServer::listen(loop_, {path, settings_.mode, settings_.group},
+                              {.asked = [this](const ControlServer::Request& asked) { take(asked); },
+                               .gone = [this](Connection connection) { gone(connection); }});
+    if (!server) return tl::unexpected(server.error());
+    server_ = std::move(*server);
+    return {};
 }
 
-void Control::Inner::receive() {
-    for (int i = 0; i < requests_a_turn; ++i) {
-        nng_msg* raw = nullptr;
-        if (nng_recvmsg(socket_.get(), &raw, NNG_FLAG_NONBLOCK) != 0) return;
-        take(NngMessage(raw));
-    }
-}
-
-void Control::Inner::take(const NngMessage& message) {
-    Return to;
-    to.header.assign(static_cast<const char*>(nng_msg_header(message.get())),
-                     nng_msg_header_len(message.get()));
-    to.pipe = nng_msg_get_pipe(message.get());
-    std::uint64_t uid = 0;
-    std::uint64_t gid = 0;
-    std::uint64_t pid = 0;
-    // A pipe that is gone has no one to answer.
-    if (nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0) return;
-    if (nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_GID, &gid) != 0) return;
-    nng_pipe_get_uint64(to.pipe, NNG_OPT_IPC_PEER_PID, &pid);
-    const Peer peer{static_cast<uid_t>(uid), static_cast<pid_t>(pid)};
-
-    auto request = parse_request(message.body());
-    to.id = request ? request->id : request.error().id.value_or(0);
+void Control::Inner::take(const ControlServer::Request& asked) {
+    const Peer& peer = asked.peer;
+    auto request = parse_request(asked.body);
+    const Return to{asked.from, std::string(asked.route),
+                    request ? request->id : request.error().id.value_or(0)};
     const TimePoint now = Loop::now().steady;
-    if (!check_.allows(peer.uid, static_cast<gid_t>(gid), now)) {
-        send(to, error_text(to.id, {ErrorKind::Denied,
-                                    "user " + std::to_string(uid) + " may not control this supervisor"}));
+    if (!check_.allows(peer.uid, peer.gid, now)) {
+        send(to, error_text(to.id, {ErrorKind::Denied, "user " + std::to_string(peer.uid) +
+                                                           " may not control this supervisor"}));
         if (check_.first_refusal(peer.uid, now)) on_refused_(peer.uid);
         return;
     }
     if (!request) return send(to, to_text(request.error()));
-    answer(to, peer, std::move(request->request), message.body().size() <= parkable_bytes);
+    answer(to, peer, std::move(request->request), asked.body.size() <= parkable_bytes);
 }
 
 void Control::Inner::answer(const Return& to, const Peer& peer, Request request, bool may_park) {
     const auto topic = topic_of(request);
     may_park = may_park && topic && wait_of(request) > Duration::zero();
-    if (may_park && parked() >= max_parked) sweep();
     if (may_park && parked() >= max_parked) {
         return send(to, error_text(to.id, {ErrorKind::Unavailable, "too many requests are waiting (" +
                                                                        std::to_string(max_parked) +
@@ -220,6 +179,7 @@ void Control::Inner::release(std::uint64_t number) {
 void Control::Inner::park(Return to, const Peer& peer, Request request, Topic topic) {
     const TimePoint until = Loop::now().steady + std::min(wait_of(request), max_wait);
     const std::uint64_t number = ++last_parked_;
+    by_client_.emplace(to.to, topic, number);
     waiting(topic).emplace(number, Parked{std::move(to), peer, std::move(request), until});
     deadlines_.emplace(until, topic, number);
     arm();
@@ -227,18 +187,12 @@ void Control::Inner::park(Return to, const Peer& peer, Request request, Topic to
 
 void Control::Inner::forget(Topic topic, Waiting::iterator parked) {
     deadlines_.erase({parked->second.until, topic, parked->first});
+    by_client_.erase({parked->second.to.to, topic, parked->first});
     waiting(topic).erase(parked);
 }
 
 void Control::Inner::send(const Return& to, const std::string& text) {
-    nng_msg* raw = nullptr;
-    if (nng_msg_alloc(&raw, 0) != 0) return;
-    NngMessage message(raw);
-    if (nng_msg_header_append(raw, to.header.data(), to.header.size()) != 0) return;
-    if (nng_msg_append(raw, text.data(), text.size()) != 0) return;
-    // What does not fit is dropped: one client that never reads must not hold up the others.
-    if (nng_sendmsg(socket_.get(), raw, NNG_FLAG_NONBLOCK) == 0) message.release();
-    answered_at_ = Loop::now().steady;
+    server_->reply(to.to, to.route, text);
 }
 
 void Control::Inner::wake(Topic topic) {
@@ -272,9 +226,7 @@ void Control::Inner::ask_again(Topic topic) {
         const auto found = all.find(number);
         if (found == all.end()) continue;
         const Parked& parked = found->second;
-        std::uint64_t uid = 0;
-        const bool gone = nng_pipe_get_uint64(parked.to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0;
-        if (gone || ask(parked.to, parked.request, true, parked.peer)) forget(topic, found);
+        if (ask(parked.to, parked.request, true, parked.peer)) forget(topic, found);
     }
     arm();
 }
@@ -288,9 +240,8 @@ void Control::Inner::time_is_up() {
     while (!deadlines_.empty() && std::get<TimePoint>(*deadlines_.begin()) <= now) {
         const auto [until, topic, number] = *deadlines_.begin();
         const auto found = waiting(topic).find(number);
-        const Parked parked = std::move(found->second);
-        deadlines_.erase(deadlines_.begin());
-        waiting(topic).erase(found);
+        const Parked parked = found->second;
+        forget(topic, found);
         ask(parked.to, parked.request, false, parked.peer);
     }
     arm();
@@ -302,16 +253,12 @@ void Control::Inner::arm() {
     timer_.set(next);
 }
 
-// Those whose client has gone.
-void Control::Inner::sweep() {
-    for (const Topic topic : {Topic::Status, Topic::Events, Topic::Logs, Topic::Routes, Topic::Upgrade}) {
-        Waiting& all = waiting(topic);
-        for (auto each = all.begin(); each != all.end();) {
-            const auto current = each++;
-            std::uint64_t uid = 0;
-            if (nng_pipe_get_uint64(current->second.to.pipe, NNG_OPT_IPC_PEER_UID, &uid) != 0)
-                forget(topic, current);
-        }
+// What it waits for need not be said.
+void Control::Inner::gone(Connection connection) {
+    for (auto first = by_client_.lower_bound({connection, Topic{}, 0});
+         first != by_client_.end() && std::get<0>(*first) == connection;) {
+        const auto [of, topic, number] = *first++;
+        forget(topic, waiting(topic).find(number));
     }
     arm();
 }
@@ -341,8 +288,8 @@ std::size_t Control::held() const {
     return inner_->held_.size();
 }
 
-TimePoint Control::answered_at() const {
-    return inner_->answered_at_;
+void Control::flush(Duration patience) {
+    inner_->server_->flush(patience);
 }
 
 std::size_t Control::parked() const {

@@ -1,6 +1,6 @@
-// The door on the control socket: takes requests off a raw nng REP socket in the loop, asks the handler, and
-// keeps those that wait until there is something to say. Who may ask is decided here, by uid; what a request
-// means is commands'.
+// The door on the control socket: asks the handler what is asked there, and keeps requests that wait until
+// there is something to say. Who may ask is decided here, by uid; connections and bytes are control_server's,
+// what a request means is commands'.
 #pragma once
 
 #include <sys/types.h>
@@ -13,6 +13,7 @@
 
 #include "shared/protocol.hpp"
 #include "shared/result.hpp"
+#include "supervisor/io/control_server.hpp"
 #include "supervisor/io/loop.hpp"
 
 namespace pmctl {
@@ -22,11 +23,6 @@ struct ControlSettings {
     std::uint32_t mode = 0600;
     std::optional<gid_t> group;  // its members may ask too
     uid_t own_uid = 0;
-};
-
-struct Peer {
-    uid_t uid = 0;
-    pid_t pid = 0;
 };
 
 // What a waiting request waits for.
@@ -52,10 +48,9 @@ class Control {
     // Followers of logs are told at most so often, so that a child that writes without end costs batches.
     static constexpr Duration logs_pace = std::chrono::milliseconds(5);
 
-    // Binds; a socket file that is there is taken for a dead supervisor's: the caller holds the pid
-    // file's lock. `on_refused` hears of a uid that
-    // may not ask, at most every few seconds for one uid. Error: Invalid for a path over 107 bytes, Failed
-    // with the system's reason.
+    // Listens; a socket file that is there is taken for a dead supervisor's: the caller holds the pid file's
+    // lock. `on_refused` hears of a uid that may not ask, at most every few seconds for one uid. Error:
+    // Invalid for a path over 107 bytes, Failed with the system's reason.
     static Result<Control> listen(Loop& loop, ControlSettings settings, Handler handler,
                                   std::function<void(uid_t)> on_refused);
     Control(Control&&) noexcept;
@@ -68,8 +63,8 @@ class Control {
     // Replies that are held for this number, or a lower one, go out.
     void release(std::uint64_t number);
     std::size_t held() const;
-    // When something was sent last.
-    TimePoint answered_at() const;
+    // Waits until all replies have left this process, but not longer than this.
+    void flush(Duration patience);
 
   private:
     struct Inner;

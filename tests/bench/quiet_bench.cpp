@@ -15,7 +15,7 @@ namespace pmctl::bench {
 namespace {
 
 constexpr std::size_t rounds = 21;
-// Store and allocator have come to rest, and nng's one time-out for a new connection (10 s) is past.
+// Store and allocator have come to rest.
 constexpr Duration settling = std::chrono::seconds(12);
 constexpr Duration watched = std::chrono::seconds(10);
 

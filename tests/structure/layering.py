@@ -55,7 +55,7 @@ allowed = {
 places = {
     r"boost/(?!json)": r"supervisor/io/\w+\.cpp",
     r"boost/json": r"(supervisor/io/\w+\.cpp|shared/(protocol|status_json|json_)\w*\.[ch]pp)",
-    r"nng/": r"(shared/nng_handles\.hpp|cli/client\w*\.[ch]pp|supervisor/io/control\w*\.[ch]pp)",
+    r"nng/": r"cli/(nng_handles\.hpp|client\w*\.[ch]pp)",
     r"CLI/": r"(cli/arguments\w*\.cpp|supervisor/flags\.cpp)",
     r"toml\+\+/": r"shared/toml\.hpp",
     r"shared/toml\.hpp": r"(supervisor/core/config_\w+\.cpp|shared/control_path\.cpp)",

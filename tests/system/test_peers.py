@@ -146,6 +146,24 @@ class Peers(SystemTest):
         self.served(world, pid)
         self.back_to(world, before + 4, "peers that do not read")
 
+    def test_those_that_leave_in_the_middle_of_a_long_reply_leave_nothing(self):
+        one = "[instances.web]\nhealth.kind='none'\nport='none'\ncommand = ['/bin/sleep', '1000']\n"
+        world = self.world(one + "[instances.many]\nautostart=false\nreplicas=1000\nport='none'\ncommand=['/bin/true']\n")
+        world.start()
+        pid = world.row("web")["pid"]
+        before = self.descriptors(world)
+        body = b'\x80\0\0\1{"jsonrpc":"2.0","id":1,"method":"status","params":{}}'
+        request = GREETING + b"\x01" + len(body).to_bytes(8, "big") + body
+        for number in range(100):
+            peer = self.control(world)
+            peer.sendall(request)
+            heard = 0
+            while heard < 2000 * number:
+                heard += len(peer.recv(65536))
+            peer.close()
+        self.served(world, pid)
+        self.back_to(world, before + 4, "peers that left")
+
     def test_another_user_who_reaches_the_socket_is_refused_by_its_name(self):
         if os.getuid() != 0:
             self.skipTest("being another user takes root")

@@ -1,14 +1,12 @@
 // Preloaded into pmctld (ld.so(8), LD_PRELOAD): system calls that fail when a test says so, and a clock that
 // it sets. PMCTL_TEST_CALLS names the file that both map: see Table. Children inherit pmctld's environment,
-// so both variables are taken out of it before main: nothing fails or is counted there. nng's threads are
-// spared where what fails would be nng's to answer.
+// so both variables are taken out of it before main: nothing fails or is counted there.
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -88,12 +86,6 @@ __attribute__((constructor)) void begin() {
 
 #define NEXT(name) static auto* const real = next<decltype(::name)>(#name)
 
-bool is_of_nng() {
-    char name[16] = {};
-    ::prctl(PR_GET_NAME, name);
-    return std::strncmp(name, "nng:", 4) == 0;
-}
-
 bool fits(const char* path) {
     return table->prefix[0] == '\0' ||
            (path != nullptr && std::strncmp(path, table->prefix, std::strlen(table->prefix)) == 0);
@@ -118,7 +110,7 @@ bool fails(Call call, Where where) {
     const std::uint64_t number = ++slot.calls;
     const int error = slot.error;
     if (error == 0 || slot.every <= 0 || number % static_cast<std::uint64_t>(slot.every) != 0) return false;
-    if (!fits(where) || is_of_nng()) return false;
+    if (!fits(where)) return false;
     ++slot.failures;
     errno = error;
     return true;
@@ -189,7 +181,7 @@ int epoll_ctl(int epoll, int what, int fd, epoll_event* event) noexcept {
 }
 int epoll_wait(int epoll, epoll_event* events, int count, int wait) {
     NEXT(epoll_wait);
-    if (table != nullptr && !is_of_nng()) ++table->slots[EpollWait].calls;
+    if (table != nullptr) ++table->slots[EpollWait].calls;
     return real(epoll, events, count, wait);
 }
 int bind(int fd, const sockaddr* address, socklen_t size) noexcept {

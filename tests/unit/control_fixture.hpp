@@ -3,9 +3,7 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -145,15 +143,6 @@ inline Control::Handler by_generation(std::atomic<std::uint64_t>& generation) {
         if (status->since >= generation && may_park) return std::nullopt;
         return Result<Reply>(StatusReply{generation, {}, {}, ""});
     };
-}
-
-inline int connect_plain(const std::string& path) {
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path.copy(address.sun_path, sizeof address.sun_path - 1);
-    REQUIRE(::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
-    return fd;
 }
 
 }  // namespace pmctl

@@ -2,34 +2,27 @@
 
 #include <doctest/doctest.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 #include <atomic>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "cli/client.hpp"
-#include "shared/nng_handles.hpp"
 #include "tests/unit/control_fixture.hpp"
+#include "tests/unit/plain_client.hpp"
 
 using namespace pmctl;
 using namespace std::chrono_literals;
 
 namespace {
 
-// A text as it is, by nng: for what Client would never send.
-std::string ask_raw(const std::string& socket, std::string text) {
-    const SignalsBlocked while_threads_start;
-    NngSocket raw;
-    REQUIRE(nng_req0_open(raw.out()) == 0);
-    nng_socket_set_ms(raw.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
-    nng_socket_set_ms(raw.get(), NNG_OPT_RECVTIMEO, 10'000);
-    REQUIRE(nng_dial(raw.get(), ("ipc://" + socket).c_str(), nullptr, 0) == 0);
-    REQUIRE(nng_send(raw.get(), text.data(), text.size(), 0) == 0);
-    nng_msg* reply = nullptr;
-    if (nng_recvmsg(raw.get(), &reply, 0) != 0) return "no answer";
-    const NngMessage message(reply);
-    return std::string(message.body());
+// A text as it is: for what Client would never send.
+std::string ask_raw(const std::string& socket, std::string_view text) {
+    PlainClient raw(socket);
+    raw.greet();
+    raw.offer(PlainClient::request(1, text));
+    return raw.next_body();
 }
 
 }  // namespace
@@ -166,7 +159,7 @@ TEST_CASE("an answer that is held goes when it is released, and others are answe
     CHECK(held() == 0);
 }
 
-TEST_CASE("a client that goes away while it waits is forgotten at the next wake") {
+TEST_CASE("a client that goes away while it waits is forgotten at once") {
     std::atomic<std::uint64_t> generation = 1;
     std::atomic<int> asked = 0;
     const auto handler = by_generation(generation);
@@ -181,9 +174,11 @@ TEST_CASE("a client that goes away while it waits is forgotten at the next wake"
         REQUIRE(goes.send(StatusRequest{{}, 1, 50s}).has_value());
         REQUIRE(door.eventually_parked(2));
     }
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    while (door.parked() != 1 && std::chrono::steady_clock::now() < until) door.wake(Topic::Status);
+    CHECK(door.eventually_parked(1));
+    const int before = asked;
+    door.wake(Topic::Status);
     CHECK(door.parked() == 1);
+    CHECK(asked == before + 1);
     generation = 2;
     door.wake(Topic::Status);
     pollfd ready{stays.fd(), POLLIN, 0};
@@ -200,13 +195,13 @@ TEST_CASE("malformed, unknown and oversized requests are answered or dropped wit
           std::string::npos);
     CHECK(ask_raw(door.socket(), R"({"jsonrpc":"2.0","id":1,"method":"why"})").find("-32602") !=
           std::string::npos);
-    CHECK(ask_raw(door.socket(), std::string(max_message_bytes + 1, ' ')) == "no answer");
-    const int garbage = connect_plain(door.socket());
-    CHECK(::write(garbage, "GET / HTTP/1.0\r\n\r\n", 18) == 18);
-    const int silent = connect_plain(door.socket());
-    CHECK(other.ask(HelloRequest{}).has_value());
-    ::close(garbage);
-    ::close(silent);
+    CHECK(ask_raw(door.socket(), std::string(max_message_bytes + 1, ' ')).empty());
+    {
+        const PlainClient garbage(door.socket());
+        garbage.send("GET / HTTP/1.0\r\n\r\n");
+        const PlainClient silent(door.socket());
+        CHECK(other.ask(HelloRequest{}).has_value());
+    }
     CHECK(other.ask(HelloRequest{}).has_value());
 }
 
@@ -229,35 +224,18 @@ TEST_CASE("more than the most waiting requests are refused in words, and the gon
     std::atomic<std::uint64_t> generation = 1;
     TestDoor door(by_generation(generation));
     // Many requests over one connection, as no client of ours does it.
-    const int flood = connect_plain(door.socket());
-    const std::string hello("\0SP\0\0\x30\0\0", 8);
-    REQUIRE(::send(flood, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
+    PlainClient flood(door.socket());
+    flood.greet();
     const std::string body = to_text(1, Request(StatusRequest{{}, 1, 50s}));
-    std::string frame("\x01", 1);
-    for (int shift = 56; shift >= 0; shift -= 8)
-        frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
-    for (std::uint32_t i = 0; i < Control::max_parked; ++i) {
-        std::string request = frame + '\x80';
-        for (int shift = 16; shift >= 0; shift -= 8) request += static_cast<char>(i >> shift & 0xff);
-        request += body;
-        REQUIRE(::send(flood, request.data(), request.size(), MSG_NOSIGNAL) ==
-                static_cast<ssize_t>(request.size()));
-    }
+    for (std::uint32_t i = 0; i < Control::max_parked; ++i) flood.send(PlainClient::request(i, body));
     REQUIRE(door.eventually_parked(Control::max_parked));
     Client client = client_of(door);
     const auto refused = client.ask(StatusRequest{{}, 1, 50s});
     REQUIRE_FALSE(refused.has_value());
     CHECK(refused.error().message.find("too many") != std::string::npos);
     CHECK(client.ask(HelloRequest{}).has_value());
-    ::close(flood);
-    // The next one that wants to wait finds the others gone, as soon as nng has seen it.
-    const auto until = std::chrono::steady_clock::now() + 10s;
-    while (door.parked() > 1 && std::chrono::steady_clock::now() < until) {
-        Client next = client_of(door);
-        CHECK(next.send(StatusRequest{{}, 1, 50s}).has_value());
-        CHECK(next.ask(HelloRequest{}).has_value());
-    }
-    CHECK(door.parked() <= 1);
+    flood.close();
+    CHECK(door.eventually_parked(0));
 }
 
 TEST_CASE("a bug in the handler answers the client, and the door stays open") {
@@ -270,16 +248,23 @@ TEST_CASE("a bug in the handler answers the client, and the door stays open") {
     const auto reply = client.ask(PortsRequest{});
     REQUIRE_FALSE(reply.has_value());
     CHECK(reply.error().message.find("oh") != std::string::npos);
+    CHECK(door.parked() == 0);  // its turn is over
+    CHECK(door.bugs() == 1);
+
+    // Asked together, each by itself.
+    PlainClient both(door.socket());
+    both.greet();
+    const std::string body = to_text(1, Request(PortsRequest{}));
+    both.send(PlainClient::request(1, body) + PlainClient::request(2, body));
+    CHECK(both.next_body().find("oh") != std::string::npos);
+    CHECK(both.next_body().find("oh") != std::string::npos);
+    CHECK(door.parked() == 0);
+    CHECK(door.bugs() == 3);
     broken = false;
     CHECK(client.ask(PortsRequest{}).has_value());
-    CHECK(door.bugs() == 1);
 }
 
-// The last one: where nng cannot close the socket of such a client (nng_handles.hpp), it ends no other
-// connection of this process any more.
 TEST_CASE("a client that never reads holds nobody up") {
-    // The deaf one's answers are a tenth as long: two hundred of them are far more than any buffer all the
-    // same.
     TestDoor door([](const Request& request, bool, const Peer&) -> std::optional<Result<Reply>> {
         LogsReply reply;
         const auto* asked = std::get_if<LogsRequest>(&request);
@@ -287,17 +272,10 @@ TEST_CASE("a client that never reads holds nobody up") {
         for (LogLine& line : reply.lines) line.text.assign(1000, 'x');
         return Result<Reply>(reply);
     });
-    // nng's own framing, by hand: sixteen bytes of greeting, then requests whose answers are not read.
-    const int deaf = connect_plain(door.socket());
-    const std::string hello("\0SP\0\0\x30\0\0", 8);
-    REQUIRE(::send(deaf, hello.data(), hello.size(), MSG_NOSIGNAL) == 8);
-    const std::string body = to_text(1, Request(LogsRequest{}));
-    std::string frame("\x01", 1);
-    for (int shift = 56; shift >= 0; shift -= 8)
-        frame += static_cast<char>((body.size() + 4) >> shift & 0xff);
-    frame += std::string("\x80\0\0\x01", 4) + body;
-    for (int i = 0; i < 200; ++i)
-        if (::send(deaf, frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT) < 0) break;
+    const PlainClient deaf(door.socket());
+    deaf.greet();
+    const std::string asks = PlainClient::request(1, to_text(1, Request(LogsRequest{})));
+    for (int i = 0; i < 200; ++i) deaf.offer(asks);
     Client other = client_of(door);
     LogsRequest all;
     all.lines = 2000;
@@ -306,5 +284,4 @@ TEST_CASE("a client that never reads holds nobody up") {
         REQUIRE(reply.has_value());
         CHECK(reply->lines.size() == 2000);
     }
-    ::close(deaf);
 }

@@ -1,6 +1,5 @@
-// A supervisor's end of the control socket by itself, without nng: the tests may close it while clients are
-// there, or let another take its place, as often as they like. nng in one process with both ends may stay in
-// its close then (nng_handles.hpp).
+// A supervisor's end of the control socket by itself: the tests may close it while clients are there, or let
+// another take its place, as often as they like, and it says what they want.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "shared/protocol.hpp"
+#include "supervisor/io/nng_wire.hpp"
 
 namespace pmctl {
 
@@ -75,15 +75,15 @@ class PlainDoor {
     // Eight bytes each way: here is a replier.
     int greeted() const {
         const int fd = ::accept4(listening_, nullptr, nullptr, SOCK_CLOEXEC);
-        std::string theirs(8, '\0');
-        if (fd < 0 || (read(fd, theirs) && write(fd, std::string("\0SP\0\0\x31\0\0", 8)))) return fd;
+        std::string theirs(requester_greeting.size(), '\0');
+        if (fd < 0 || (read(fd, theirs) && write(fd, std::string(replier_greeting)))) return fd;
         ::close(fd);
         return -1;
     }
 
     // A message: a 1, its length in eight bytes, four bytes that are the request's number, its text.
     bool answer(int fd) const {
-        std::string head(9 + 4, '\0');
+        std::string head(message_head_bytes + 4, '\0');
         if (!read(fd, head)) return false;
         std::uint64_t length = 0;
         for (std::size_t i = 1; i < 9; ++i) length = length << 8 | static_cast<unsigned char>(head[i]);
@@ -95,10 +95,9 @@ class PlainDoor {
         if (!reply) return true;
         const std::string said =
             *reply ? to_text(incoming->id, **reply) : error_text(incoming->id, reply->error());
-        std::string frame("\x01", 1);
-        for (int shift = 56; shift >= 0; shift -= 8)
-            frame += static_cast<char>((said.size() + 4) >> shift & 0xff);
-        return write(fd, frame + head.substr(9) + said);
+        const std::string route = head.substr(message_head_bytes);
+        const auto frame = message_head(route.size() + said.size());
+        return write(fd, std::string(frame.data(), frame.size()) + route + said);
     }
 
     std::string path_;

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <nng/nng.h>
-#include <nng/protocol/reqrep0/rep.h>
 #include <nng/protocol/reqrep0/req.h>
 
 #include <chrono>
@@ -27,10 +26,11 @@ class NngSocket {
     }
     ~NngSocket() { close(); }
 
-    // nng 1.5.2 may wait for ever in nng_close, about once in fifty times where peers are leaving at the same
-    // moment (its reaper waits for an operation of a pipe whose end nobody tells). So a thread closes it, and
-    // is left behind when it takes too long: false. What callbacks of the socket use has to stay then; the
-    // end of the process ends it all.
+    // nng 1.5.2 may wait for ever in nng_close: where a connection is closed between two parts of a message,
+    // the end of what is under way is lost (ipc_pipe_close in its src/sp/transport/ipc/ipc.c lets the next
+    // part's nni_aio_begin fail, which calls nobody back), and the one thread that frees connections waits
+    // for it. So a thread closes the socket, and is left behind when it takes too long: false. What callbacks
+    // of the socket use has to stay then; the end of the process ends it all.
     bool close() {
         if (nng_socket_id(socket_) <= 0) return true;
         const nng_socket closing = std::exchange(socket_, none());
