@@ -1,21 +1,23 @@
 #include "supervisor/io/control_server.hpp"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <deque>
+#include <set>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "shared/protocol.hpp"
+#include "supervisor/io/control_client.hpp"
 #include "supervisor/io/control_socket.hpp"
+#include "supervisor/io/descriptor.hpp"
 #include "supervisor/io/nng_wire.hpp"
 #include "supervisor/io/timer.hpp"
 
@@ -26,109 +28,31 @@ namespace {
 constexpr int accepted_a_turn = 64;
 // Of one connection; then the others, and the rest of the loop, have their turn.
 constexpr int requests_a_turn = 16;
-constexpr std::size_t read_bytes = std::size_t{64} << 10;
-// Without descriptors there is no use in trying at once again.
+// Without descriptors, or memory, there is no use in trying at once again.
 constexpr Duration accept_pause = std::chrono::milliseconds(100);
+// How often those are looked at that the kernel has no room to watch.
+constexpr Duration look_pause = std::chrono::milliseconds(20);
 
-Peer peer_of(int fd) {
-    ucred credentials{};
-    socklen_t size = sizeof credentials;
-    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
-        return {static_cast<uid_t>(-1), static_cast<gid_t>(-1), 0};
-    return {credentials.uid, credentials.gid, credentials.pid};
+bool lacks_descriptors(int error) {
+    return error == EMFILE || error == ENFILE;
 }
 
-// A buffer that was long once is not kept so for each connection.
-void empty(std::string& buffer) {
-    if (buffer.capacity() > read_bytes) {
-        std::string().swap(buffer);
-    } else {
-        buffer.clear();
-    }
-}
-
-struct Client {
-    ControlServer::Connection number = 0;
-    int fd = -1;  // -1: gone
-    Peer peer;
-    bool is_greeted = false;
-    std::uint32_t watched = 0;
-    std::string in;
-    std::size_t taken = 0;  // of `in`
-    std::string out;
-    std::size_t sent = 0;  // of `out`
-
-    std::string_view untaken() const { return std::string_view(in).substr(taken); }
-    std::size_t backlog() const { return out.size() - sent; }
-};
-
-// What is there, into `in`. False: there is no one any longer.
-bool receive(Client& client) {
-    std::array<char, read_bytes> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): recv fills it
-    const ssize_t count = ::recv(client.fd, bytes.data(), bytes.size(), 0);
-    if (count < 0) return errno == EAGAIN || errno == EINTR;
-    client.in.append(bytes.data(), static_cast<std::size_t>(count));
-    return count > 0;
-}
-
-// As much of `parts` as the socket takes; the rest into `out`. False: there is no one any longer.
-template <std::size_t N>
-bool send_or_keep(Client& client, const std::array<std::string_view, N>& parts) {
-    std::size_t done = 0;
-    if (client.backlog() == 0) {
-        std::array<iovec, N> places{};
-        // sendmsg(2) does not write to what it sends.
-        for (std::size_t i = 0; i < N; ++i)
-            places.at(i) = {const_cast<char*>(parts.at(i).data()), parts.at(i).size()};
-        msghdr message{};
-        message.msg_iov = places.data();
-        message.msg_iovlen = N;
-        const ssize_t count = ::sendmsg(client.fd, &message, MSG_NOSIGNAL);
-        if (count < 0 && errno != EAGAIN && errno != EINTR) return false;
-        if (count > 0) done = static_cast<std::size_t>(count);
-    }
-    for (const std::string_view part : parts) {
-        client.out += part.substr(std::min(done, part.size()));
-        done -= std::min(done, part.size());
-    }
-    return true;
-}
-
-// False: there is no one any longer.
-bool send_backlog(Client& client) {
-    while (client.backlog() > 0) {
-        const ssize_t count =
-            ::send(client.fd, client.out.data() + client.sent, client.backlog(), MSG_NOSIGNAL);
-        if (count < 0 && errno == EINTR) continue;
-        if (count < 0) return errno == EAGAIN;
-        client.sent += static_cast<std::size_t>(count);
-    }
-    empty(client.out);
-    client.sent = 0;
-    return true;
-}
-
-void forget_taken(Client& client) {
-    client.in.erase(0, std::exchange(client.taken, 0));
-    if (client.in.empty()) empty(client.in);
-}
-
-// The loop finds its end.
-void hang_up(const Client& client) {
-    ::shutdown(client.fd, SHUT_RDWR);
+Descriptor spare_descriptor() {
+    return Descriptor(::open("/dev/null", O_RDONLY | O_CLOEXEC));
 }
 
 }  // namespace
 
 struct ControlServer::Inner {
-    using ClientPtr = std::shared_ptr<Client>;
+    using ClientPtr = std::shared_ptr<ControlClient>;
 
     Inner(Loop& loop, ControlSocket socket, Duration patience, Hooks hooks)
         : loop_(loop),
           socket_(std::move(socket)),
           patience_(patience),
           hooks_(std::move(hooks)),
-          timer_(loop, [this] { time_is_up(); }) {}
+          timer_(loop, [this] { time_is_up(); }),
+          spare_(spare_descriptor()) {}
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
@@ -143,14 +67,22 @@ struct ControlServer::Inner {
         return loop_.watch(socket_.fd(), EPOLLIN, [this](std::uint32_t) { accept_some(); });
     }
     void accept_some();
+    int accept_one();
     void add(int fd);
+    bool watch(const ControlClient& client) {
+        return loop_
+            .watch(client.fd, client.watched,
+                   [this, number = client.number](std::uint32_t events) { ready(number, events); })
+            .has_value();
+    }
     void ready(Connection number, std::uint32_t events);
-    void take_greeting(Client& client);
-    void take_requests(Client& client);
-    void watch_anew(Client& client);
+    void take_greeting(ControlClient& client);
+    void take_requests(ControlClient& client);
+    void watch_anew(ControlClient& client);
+    void look_at_unwatched();
     void time_is_up();
     void arm();
-    void drop(Client& client);  // it may be the end of it
+    void drop(ControlClient& client);  // it may be the end of it
     ClientPtr find(Connection number) {
         const auto place = clients_.find(number);
         return place == clients_.end() ? nullptr : place->second;
@@ -164,15 +96,28 @@ struct ControlServer::Inner {
     std::unordered_map<Connection, ClientPtr> clients_;
     std::deque<std::pair<TimePoint, Connection>> ungreeted_;  // until when; some have been greeted since
     TimePoint accept_again_ = TimePoint::max();
+    std::set<Connection> unwatched_;  // epoll_ctl(2) ENOSPC, ENOMEM: they are looked at, look_again_
+    TimePoint look_again_ = TimePoint::max();
+    // Where all others are in use it makes room for one client: so the supervisor can be asked what is
+    // wrong, and told to stop.
+    Descriptor spare_;
     Connection last_ = 0;
 };
 
+int ControlServer::Inner::accept_one() {
+    return ::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 void ControlServer::Inner::accept_some() {
     for (int i = 0; i < accepted_a_turn; ++i) {
-        const int fd = ::accept4(socket_.fd(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one();
+        if (fd < 0 && lacks_descriptors(errno) && spare_) {
+            spare_.close();
+            fd = accept_one();
+        }
         if (fd >= 0) {
             add(fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+        } else if (lacks_descriptors(errno) || errno == ENOMEM || errno == ENOBUFS) {
             loop_.unwatch(socket_.fd());
             accept_again_ = Loop::now().steady + accept_pause;
             return arm();
@@ -183,16 +128,18 @@ void ControlServer::Inner::accept_some() {
 }
 
 void ControlServer::Inner::add(int fd) {
-    auto client = std::make_shared<Client>();
+    auto client = std::make_shared<ControlClient>();
     client->number = ++last_;
     client->fd = fd;
     client->peer = peer_of(fd);
     client->watched = EPOLLIN;
-    const auto hear = [this, number = last_](std::uint32_t events) { ready(number, events); };
-    if (clients_.size() >= max_connections || !send_or_keep(*client, std::array{replier_greeting}) ||
-        !loop_.watch(fd, EPOLLIN, hear)) {
+    if (clients_.size() >= max_connections || !send_greeting(*client)) {
         ::close(fd);
         return;
+    }
+    if (!watch(*client)) {
+        unwatched_.insert(last_);
+        look_again_ = std::min(look_again_, Loop::now().steady + look_pause);
     }
     clients_.emplace(last_, client);
     ungreeted_.emplace_back(Loop::now().steady + patience_, last_);
@@ -211,7 +158,7 @@ void ControlServer::Inner::ready(Connection number, std::uint32_t events) {
     if (client->is_greeted) take_requests(*client);
 }
 
-void ControlServer::Inner::take_greeting(Client& client) {
+void ControlServer::Inner::take_greeting(ControlClient& client) {
     const std::string_view came = client.untaken().substr(0, requester_greeting.size());
     if (!requester_greeting.starts_with(came)) return drop(client);
     if (came.size() < requester_greeting.size()) return;
@@ -225,7 +172,7 @@ void ControlServer::Inner::take_greeting(Client& client) {
     arm();
 }
 
-void ControlServer::Inner::take_requests(Client& client) {
+void ControlServer::Inner::take_requests(ControlClient& client) {
     const ClientPtr alive = find(client.number);
     for (int i = 0; i < requests_a_turn && client.fd >= 0 && client.backlog() == 0; ++i) {
         const WireMessage message = first_message(client.untaken(), max_message_bytes);
@@ -247,20 +194,42 @@ void ControlServer::Inner::take_requests(Client& client) {
 
 // Who has not taken its reply is not read from. Requests that have come already are taken when it can be
 // written to, which is in the next turn.
-void ControlServer::Inner::watch_anew(Client& client) {
+void ControlServer::Inner::watch_anew(ControlClient& client) {
     if (client.fd < 0) return;
     const bool has_more =
         first_message(client.untaken(), max_message_bytes).kind != WireMessage::Kind::Unfinished;
     const std::uint32_t events = client.backlog() > 0 || has_more ? EPOLLOUT : EPOLLIN;
-    if (std::exchange(client.watched, events) == events) return;
+    if (std::exchange(client.watched, events) == events || unwatched_.contains(client.number)) return;
     if (!loop_.rewatch(client.fd, events)) hang_up(client);
+}
+
+void ControlServer::Inner::look_at_unwatched() {
+    for (const Connection number : std::set<Connection>(unwatched_)) {
+        const ClientPtr client = find(number);
+        if (!client) continue;
+        if (watch(*client)) {
+            unwatched_.erase(number);
+            continue;
+        }
+        // Its events have the values of epoll's.
+        pollfd place{client->fd, static_cast<short>(client->watched), 0};
+        if (::poll(&place, 1, 0) == 1) ready(number, static_cast<std::uint32_t>(place.revents));
+    }
 }
 
 void ControlServer::Inner::time_is_up() {
     const TimePoint now = Loop::now().steady;
     if (accept_again_ <= now) {
         accept_again_ = TimePoint::max();
-        if (!open()) accept_again_ = now + accept_pause;
+        if (!spare_) spare_ = spare_descriptor();
+        if (!open()) {
+            accept_again_ = now + accept_pause;
+            accept_some();
+        }
+    }
+    if (look_again_ <= now) {
+        look_at_unwatched();
+        look_again_ = unwatched_.empty() ? TimePoint::max() : now + look_pause;
     }
     while (!ungreeted_.empty() && ungreeted_.front().first <= now) {
         const ClientPtr client = find(ungreeted_.front().second);
@@ -271,14 +240,17 @@ void ControlServer::Inner::time_is_up() {
 }
 
 void ControlServer::Inner::arm() {
-    timer_.set(ungreeted_.empty() ? accept_again_ : std::min(ungreeted_.front().first, accept_again_));
+    const TimePoint greeting = ungreeted_.empty() ? TimePoint::max() : ungreeted_.front().first;
+    timer_.set(std::min({greeting, accept_again_, look_again_}));
 }
 
-void ControlServer::Inner::drop(Client& client) {
+void ControlServer::Inner::drop(ControlClient& client) {
     if (client.fd < 0) return;
     loop_.unwatch(client.fd);
     ::close(std::exchange(client.fd, -1));
+    if (!spare_) spare_ = spare_descriptor();
     const Connection number = client.number;
+    unwatched_.erase(number);
     clients_.erase(number);
     hooks_.gone(number);
 }
@@ -297,9 +269,7 @@ ControlServer::~ControlServer() = default;
 void ControlServer::reply(Connection to, std::string_view route, std::string_view body) {
     const auto client = inner_->find(to);
     if (!client) return;
-    const auto head = message_head(route.size() + body.size());
-    const std::array parts{std::string_view(head.data(), head.size()), route, body};
-    if (client->backlog() > max_backlog_bytes || !send_or_keep(*client, parts)) return hang_up(*client);
+    if (client->backlog() > max_backlog_bytes || !send_reply(*client, route, body)) return hang_up(*client);
     if (client->backlog() > 0) inner_->watch_anew(*client);
 }
 

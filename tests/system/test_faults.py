@@ -32,7 +32,7 @@ FAULTS = [
     ("epoll_ctl", "ENOMEM", 1, ""),
     ("bind", "EADDRINUSE", 1, ""),
     ("bind", "EACCES", 1, ""),
-    ("accept", "EMFILE", 1, ""),
+    ("accept", "EMFILE", 2, ""),
     ("accept", "ECONNABORTED", 2, ""),
     ("pipe", "EMFILE", 1, ""),
     ("tee", "ENOMEM", 2, ""),

@@ -1,7 +1,7 @@
 #include "supervisor/io/control_server.hpp"
 
 #include <doctest/doctest.h>
-#include <sys/stat.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "supervisor/io/descriptor.hpp"
 #include "tests/unit/control_fixture.hpp"
 #include "tests/unit/event_wait.hpp"
 #include "tests/unit/plain_client.hpp"
@@ -79,6 +80,31 @@ std::size_t descriptors() {
     const std::filesystem::directory_iterator all("/proc/self/fd");
     return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
+
+// As long as it is there, this process has as many descriptors as it may have.
+class NoDescriptors {
+  public:
+    NoDescriptors() {
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+        int highest = ::dup(0);
+        while (highest < 100) {
+            held_.emplace_back(highest);
+            highest = ::dup(0);
+        }
+        held_.emplace_back(highest);
+        rlimit none = before_;
+        none.rlim_cur = static_cast<rlim_t>(highest) + 1;
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+        REQUIRE(::dup(0) == -1);
+    }
+    NoDescriptors(const NoDescriptors&) = delete;
+    NoDescriptors& operator=(const NoDescriptors&) = delete;
+    ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+
+  private:
+    rlimit before_{};
+    std::vector<Descriptor> held_;
+};
 
 }  // namespace
 
@@ -241,6 +267,29 @@ TEST_CASE("what has been said leaves the process before its end, as far as it is
     deaf.send(PlainClient::request(1, "x"));
     REQUIRE(other.test.until([&] { return !other.asked.empty(); }));
     other.server->flush(1ms);  // and no longer
+}
+
+TEST_CASE("where no descriptor is left, one client at a time is let in") {
+    Echo echo;
+    const std::string reply = PlainClient::request(1, "x");
+    const std::string expected = std::string(replier_greeting) + reply;
+    std::vector<PlainClient> clients;
+    for (int i = 0; i < 3; ++i) {
+        clients.push_back(echo.client());
+        clients.back().send(reply);
+    }
+    {
+        const NoDescriptors left;
+        CHECK(echo.hear(clients[0], expected.size()) == expected);
+        CHECK(echo.asked.size() == 1);
+        clients[0].send(reply);
+        CHECK(echo.hear(clients[0], reply.size()) == reply);
+        clients[0].close();
+        // Its own end here is one more descriptor: the second one's, and the spare one is for the third.
+        CHECK(echo.hear(clients[1], expected.size()) == expected);
+        CHECK(echo.hear(clients[2], expected.size()) == expected);
+    }
+    CHECK(echo.serves());
 }
 
 TEST_CASE("another kind of file at the path is left alone") {
