@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <utility>
@@ -37,17 +38,23 @@ constexpr std::chrono::seconds upgrade_patience(10);
 }  // namespace
 
 struct Client::Inner {
+    // What nng's threads tell of it.
+    struct Connection {
+        int lost = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);  // readable once it has gone
+        std::atomic<bool> was_made = false;
+    };
+
     Inner() = default;
     Inner(const Inner&) = delete;
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
-        // First, since its threads report to `lost`; where they still do, it stays.
+        // First; where its threads may still tell of the connection, that stays.
         if (ends_with_process) leave();
         close();
         if (is_left_behind) {
-            [[maybe_unused]] const int* const theirs = lost.release();
-        } else if (lost && *lost >= 0) {
-            ::close(*lost);
+            [[maybe_unused]] const Connection* const theirs = connection.release();
+        } else if (connection && connection->lost >= 0) {
+            ::close(connection->lost);
         }
         if (either >= 0) ::close(either);
     }
@@ -61,13 +68,14 @@ struct Client::Inner {
     Result<void> open(const std::string& path);
     Result<void> watch();
     bool is_lost() const {
-        pollfd gone{*lost, POLLIN, 0};
+        pollfd gone{connection->lost, POLLIN, 0};
         return ::poll(&gone, 1, 0) != 0;
     }
-    void set_lost() const {
+    static void set_lost(const Connection& connection) {
         const std::uint64_t one = 1;
-        if (::write(*lost, &one, sizeof one) < 0) return;  // it is readable already
+        if (::write(connection.lost, &one, sizeof one) < 0) return;  // it is readable already
     }
+    static void report(nng_pipe pipe, nng_pipe_ev event, void* connection);
     tl::unexpected<Error> went_away() const {
         return fail(ErrorKind::Unavailable, "the supervisor at '" + path + "' went away");
     }
@@ -76,8 +84,8 @@ struct Client::Inner {
     bool is_left_behind = false;  // threads of nng's may still use it
     bool ends_with_process = false;
     std::string path;
-    std::unique_ptr<int> lost;  // an eventfd: readable once the connection has gone
-    int either = -1;            // an epoll of `lost` and what nng signals a reply with
+    std::unique_ptr<Connection> connection;
+    int either = -1;  // an epoll of its `lost` and what nng signals a reply with
     std::uint64_t last_id = 0;
     int peer_pid = 0;
     std::uint64_t connections = 1;
@@ -89,8 +97,10 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
         const SignalsBlocked while_threads_start;
         if (const int error = nng_req0_open(socket.out()); error != 0) return fail("nng: " + nng_text(error));
     }
-    // Or nng would send it again after a minute or on a new connection, and a restart would happen twice.
-    nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, NNG_DURATION_INFINITE);
+    // Sent again, a restart would happen twice: not after a minute, nor on a new connection, of which there
+    // is none (report). Were it NNG_DURATION_INFINITE, nng 1.5.2 would throw a reply away that has come, and
+    // was not taken yet, when its connection ends (req0_pipe_close).
+    nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, never_again_ms);
     nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, send_try_ms);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
     // come_back opens a socket anew: this one is not to be connected again behind its back, and to stay so.
@@ -111,25 +121,29 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
 }
 
 Result<void> Client::Inner::watch() {
-    lost = std::make_unique<int>(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    connection = std::make_unique<Connection>();
     either = ::epoll_create1(EPOLL_CLOEXEC);
     int arrived = -1;
-    if (*lost < 0 || either < 0) return fail("no descriptors left for the connection");
+    if (connection->lost < 0 || either < 0) return fail("no descriptors left for the connection");
     if (const int error = nng_socket_get_int(socket.get(), NNG_OPT_RECVFD, &arrived); error != 0)
         return fail("nng: " + nng_text(error));
-    for (const int fd : {*lost, arrived}) {
+    for (const int fd : {connection->lost, arrived}) {
         epoll_event event{};
         event.events = EPOLLIN;
         if (::epoll_ctl(either, EPOLL_CTL_ADD, fd, &event) != 0) return fail("epoll_ctl failed");
     }
-    nng_pipe_notify(
-        socket.get(), NNG_PIPE_EV_REM_POST,
-        [](nng_pipe, nng_pipe_ev, void* fd) {
-            const std::uint64_t one = 1;
-            if (::write(*static_cast<int*>(fd), &one, sizeof one) < 0) return;  // it is readable already
-        },
-        lost.get());
+    for (const nng_pipe_ev event : {NNG_PIPE_EV_ADD_PRE, NNG_PIPE_EV_REM_POST})
+        nng_pipe_notify(socket.get(), event, &report, connection.get());
     return {};
+}
+
+void Client::Inner::report(nng_pipe pipe, nng_pipe_ev event, void* connection) {
+    auto& only = *static_cast<Connection*>(connection);
+    if (event == NNG_PIPE_EV_REM_POST) {
+        set_lost(only);
+    } else if (only.was_made.exchange(true)) {
+        nng_pipe_close(pipe);
+    }
 }
 
 namespace {
@@ -247,6 +261,8 @@ int Client::fd() const {
 }
 
 std::optional<Result<Reply>> Client::receive() {
+    // First: what came before its end is there by then.
+    const bool is_lost = inner_->is_lost();
     nng_msg* raw = nullptr;
     const int error = nng_recvmsg(inner_->socket.get(), &raw, NNG_FLAG_NONBLOCK);
     if (error == 0) {
@@ -258,8 +274,9 @@ std::optional<Result<Reply>> Client::receive() {
             inner_->peer_pid = static_cast<int>(pid);
         return parse_reply(message.body(), inner_->last_id);
     }
-    if (error == NNG_EAGAIN && !inner_->is_lost()) return std::nullopt;
-    inner_->set_lost();  // nng may tell the request of it before it tells the connection's owner
+    if (error == NNG_EAGAIN && !is_lost) return std::nullopt;
+    Inner::set_lost(
+        *inner_->connection);  // nng may tell the request of it before it tells the connection's owner
     return inner_->went_away();
 }
 

@@ -36,13 +36,15 @@ Daemon::Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifie
       watchdog_(loop, [this] { feed_watchdog(); }),
       http_due_(std::in_place, loop, [this] { open_http_now(); }) {}
 
-Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional<gid_t> group) {
+Result<void> Daemon::open_door(const SupervisorSettings& settings, std::optional<gid_t> group,
+                               ControlServer::Left left) {
     auto control = Control::listen(
         loop_, {socket_in(settings.runtime_dir), settings.socket_mode, group, ::geteuid()},
         [this](const Request& request, bool may_park, const Peer&) { return answer(request, may_park); },
         [this](uid_t uid) {
             supervisor_.note("", "command", "refused a request of uid " + std::to_string(uid), Loop::now());
-        });
+        },
+        std::move(left));
     if (!control) return tl::unexpected(control.error());
     control_.emplace(std::move(*control));
     effects_.serve(supervisor_,
@@ -199,6 +201,9 @@ Result<Handover> Daemon::gather() {
     if (auto handed = effects_.hand_over(handover); !handed) return tl::unexpected(handed.error());
     effects_.answers().settle();
     control_->flush(upgrade_patience);
+    ControlServer::Left left = control_->leave();
+    handover.control = std::move(left.listening);
+    handover.clients = std::move(left.clients);
     return handover;
 }
 

@@ -32,7 +32,9 @@ class Daemon {
 
     Daemon(Loop& loop, RealEffects& effects, Supervisor& supervisor, Notifier notifier, Origin origin);
 
-    Result<void> open_door(const SupervisorSettings& settings, std::optional<gid_t> group);
+    // `left`: of the program before this one.
+    Result<void> open_door(const SupervisorSettings& settings, std::optional<gid_t> group,
+                           ControlServer::Left left);
     // Once the runs that were found healthy have been checked again, or `patience` is over: until then nobody
     // is told that nothing serves. `listening`: a socket that waits meanwhile.
     void open_http(const HttpSettings& settings, Descriptor listening);

@@ -69,7 +69,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
                                              : PidFile::take(runtime_dir, *group);
     if (!pid_file) return fail_start(pid_file.error().message);
     const std::string socket = socket_in(config.supervisor.runtime_dir);
-    if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
+    if (!handover->control) {
+        if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
+    }
 
     Loop loop([](const std::string& what) {
         const bool lacks_memory = what == std::bad_alloc().what();
@@ -93,7 +95,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
                           inheritance_of(std::move(stored), flags.only, std::move(left->runs)));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment(),
                   {*pid_file, handover->child_defaults, command_of(config, flags)});
-    if (auto opened = daemon.open_door(config.supervisor, *group); !opened)
+    if (auto opened = daemon.open_door(config.supervisor, *group,
+                                       {std::move(handover->control), std::move(handover->clients)});
+        !opened)
         return fail_start(opened.error().message);
     auto signals = Signals::open(loop, [&](int number) { daemon.on_signal(number); });
     if (!signals) return fail_start(signals.error().message);

@@ -66,7 +66,7 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     Inner& operator=(const Inner&) = delete;
     ~Inner() = default;
 
-    Result<void> listen();
+    Result<void> listen(ControlServer::Left left);
     void take(const ControlServer::Request& asked);
     void answer(const Return& to, const Peer& peer, Request request, bool may_park);
     bool ask(const Return& to, const Request& request, bool may_park, const Peer& peer);
@@ -95,13 +95,14 @@ struct Control::Inner : std::enable_shared_from_this<Control::Inner> {
     std::array<bool, topics> asked_{};  // they are asked again when this turn is over
     TimePoint logs_told_{};
     TimePoint logs_due_ = TimePoint::max();
+    std::set<Connection> beyond_hello_;  // they have asked for more
     std::uint64_t last_parked_ = 0;
     std::deque<Held> held_;
     std::uint64_t released_ = 0;
     std::unique_ptr<ControlServer> server_;
 };
 
-Result<void> Control::Inner::listen() {
+Result<void> Control::Inner::listen(ControlServer::Left left) {
     const std::string& path = settings_.socket_path;
     if (path.size() > max_socket_path_bytes) {
         return fail(ErrorKind::Invalid, "the control socket's path has " + std::to_string(path.size()) +
@@ -111,7 +112,8 @@ Result<void> Control::Inner::listen() {
     auto server =
         ControlServer::listen(loop_, {path, settings_.mode, settings_.group},
                               {.asked = [this](const ControlServer::Request& asked) { take(asked); },
-                               .gone = [this](Connection connection) { gone(connection); }});
+                               .gone = [this](Connection connection) { gone(connection); }},
+                              std::move(left));
     if (!server) return tl::unexpected(server.error());
     server_ = std::move(*server);
     return {};
@@ -130,6 +132,7 @@ void Control::Inner::take(const ControlServer::Request& asked) {
         return;
     }
     if (!request) return send(to, to_text(request.error()));
+    if (!std::holds_alternative<HelloRequest>(request->request)) beyond_hello_.insert(asked.from);
     answer(to, peer, std::move(request->request), asked.body.size() <= parkable_bytes);
 }
 
@@ -255,6 +258,7 @@ void Control::Inner::arm() {
 
 // What it waits for need not be said.
 void Control::Inner::gone(Connection connection) {
+    beyond_hello_.erase(connection);
     for (auto first = by_client_.lower_bound({connection, Topic{}, 0});
          first != by_client_.end() && std::get<0>(*first) == connection;) {
         const auto [of, topic, number] = *first++;
@@ -264,10 +268,10 @@ void Control::Inner::gone(Connection connection) {
 }
 
 Result<Control> Control::listen(Loop& loop, ControlSettings settings, Handler handler,
-                                std::function<void(uid_t)> on_refused) {
+                                std::function<void(uid_t)> on_refused, ControlServer::Left left) {
     auto inner =
         std::make_shared<Inner>(loop, std::move(settings), std::move(handler), std::move(on_refused));
-    if (auto listens = inner->listen(); !listens) return tl::unexpected(listens.error());
+    if (auto listens = inner->listen(std::move(left)); !listens) return tl::unexpected(listens.error());
     return Control(std::move(inner));
 }
 
@@ -290,6 +294,11 @@ std::size_t Control::held() const {
 
 void Control::flush(Duration patience) {
     inner_->server_->flush(patience);
+}
+
+ControlServer::Left Control::leave() const {
+    return inner_->server_->leave(
+        [this](ControlServer::Connection connection) { return !inner_->beyond_hello_.contains(connection); });
 }
 
 std::size_t Control::parked() const {

@@ -51,8 +51,9 @@ class Control {
     // Listens; a socket file that is there is taken for a dead supervisor's: the caller holds the pid file's
     // lock. `on_refused` hears of a uid that may not ask, at most every few seconds for one uid. Error:
     // Invalid for a path over 107 bytes, Failed with the system's reason.
+    // `left`: of an earlier program.
     static Result<Control> listen(Loop& loop, ControlSettings settings, Handler handler,
-                                  std::function<void(uid_t)> on_refused);
+                                  std::function<void(uid_t)> on_refused, ControlServer::Left left = {});
     Control(Control&&) noexcept;
     Control& operator=(Control&&) noexcept;
     ~Control();  // closes, and removes the socket file
@@ -65,6 +66,9 @@ class Control {
     std::size_t held() const;
     // Waits until all replies have left this process, but not longer than this.
     void flush(Duration patience);
+    // For the next program: what listens, and the clients that have said hello and no more. What has been
+    // told to the others, as the number of a generation, has no meaning there: they begin anew.
+    ControlServer::Left leave() const;
 
   private:
     struct Inner;

@@ -17,7 +17,7 @@
 #include "shared/protocol.hpp"
 #include "supervisor/io/control_client.hpp"
 #include "supervisor/io/control_socket.hpp"
-#include "supervisor/io/descriptor.hpp"
+#include "supervisor/io/handover.hpp"
 #include "supervisor/io/nng_wire.hpp"
 #include "supervisor/io/timer.hpp"
 
@@ -69,6 +69,7 @@ struct ControlServer::Inner {
     void accept_some();
     int accept_one();
     void add(int fd);
+    void take_in(const ClientPtr& client);
     bool watch(const ControlClient& client) {
         return loop_
             .watch(client.fd, client.watched,
@@ -129,20 +130,24 @@ void ControlServer::Inner::accept_some() {
 
 void ControlServer::Inner::add(int fd) {
     auto client = std::make_shared<ControlClient>();
-    client->number = ++last_;
     client->fd = fd;
-    client->peer = peer_of(fd);
-    client->watched = EPOLLIN;
     if (clients_.size() >= max_connections || !send_greeting(*client)) {
         ::close(fd);
         return;
     }
-    if (!watch(*client)) {
-        unwatched_.insert(last_);
-        look_again_ = std::min(look_again_, Loop::now().steady + look_pause);
-    }
-    clients_.emplace(last_, client);
-    ungreeted_.emplace_back(Loop::now().steady + patience_, last_);
+    take_in(client);
+    ungreeted_.emplace_back(Loop::now().steady + patience_, client->number);
+    arm();
+}
+
+void ControlServer::Inner::take_in(const ClientPtr& client) {
+    client->number = ++last_;
+    client->peer = peer_of(client->fd);
+    client->watched = EPOLLIN;
+    clients_.emplace(client->number, client);
+    if (watch(*client)) return;
+    unwatched_.insert(client->number);
+    look_again_ = std::min(look_again_, Loop::now().steady + look_pause);
     arm();
 }
 
@@ -255,11 +260,20 @@ void ControlServer::Inner::drop(ControlClient& client) {
     hooks_.gone(number);
 }
 
-Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const Place& place, Hooks hooks) {
-    auto socket = ControlSocket::open(place.path, place.mode, place.group);
+Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const Place& place, Hooks hooks,
+                                                             Left left) {
+    auto socket = left.listening
+                      ? ControlSocket::resume(std::move(left.listening), place.path, place.mode, place.group)
+                      : ControlSocket::open(place.path, place.mode, place.group);
     if (!socket) return tl::unexpected(socket.error());
     auto inner = std::make_unique<Inner>(loop, std::move(*socket), place.patience, std::move(hooks));
     if (auto opened = inner->open(); !opened) return tl::unexpected(opened.error());
+    for (Descriptor& each : left.clients) {
+        auto client = std::make_shared<ControlClient>();
+        client->fd = each.release();
+        client->is_greeted = true;
+        inner->take_in(client);
+    }
     return std::unique_ptr<ControlServer>(new ControlServer(std::move(inner)));
 }
 
@@ -285,6 +299,17 @@ void ControlServer::flush(Duration patience) {
         if (behind.empty() || left.count() <= 0) return;
         ::poll(behind.data(), behind.size(), static_cast<int>(left.count()));
     }
+}
+
+ControlServer::Left ControlServer::leave(const std::function<bool(Connection)>& may_go_on) const {
+    Left left{copy_for_exec(inner_->socket_.fd()), {}};
+    for (const auto& [number, client] : inner_->clients_) {
+        const bool is_at_rest = client->is_greeted && client->in.empty() && client->backlog() == 0;
+        if (is_at_rest && may_go_on(number)) left.clients.push_back(copy_for_exec(client->fd));
+    }
+    // Those for which there was no descriptor left.
+    std::erase_if(left.clients, [](const Descriptor& each) { return !each; });
+    return left;
 }
 
 }  // namespace pmctl

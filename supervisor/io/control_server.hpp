@@ -13,9 +13,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "shared/result.hpp"
 #include "shared/time.hpp"
+#include "supervisor/io/descriptor.hpp"
 #include "supervisor/io/loop.hpp"
 
 namespace pmctl {
@@ -54,9 +56,15 @@ class ControlServer {
         std::optional<gid_t> group;
         Duration patience = greeting_time;
     };
+    // What an earlier program leaves to this one.
+    struct Left {
+        Descriptor listening;             // at the place; -1: nothing was left
+        std::vector<Descriptor> clients;  // which have been greeted, and wait for no reply
+    };
     // The path has its group and mode from the first moment on. A socket file that is there is taken for one
     // that a dead supervisor left: whoever calls holds the pid file's lock. Error: what the system says.
-    static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const Place& place, Hooks hooks);
+    static Result<std::unique_ptr<ControlServer>> listen(Loop& loop, const Place& place, Hooks hooks,
+                                                         Left left = {});
     ControlServer(const ControlServer&) = delete;
     ControlServer& operator=(const ControlServer&) = delete;
     ~ControlServer();  // closes all, and removes the path
@@ -65,6 +73,9 @@ class ControlServer {
     void reply(Connection to, std::string_view route, std::string_view body);
     // Waits until all replies have left this process, but not longer than this.
     void flush(Duration patience);
+    // Copies that stay open over an exec: of what listens, and of the clients that may go on with another
+    // program, whatever they have sent meanwhile.
+    Left leave(const std::function<bool(Connection)>& may_go_on) const;
 
   private:
     struct Inner;

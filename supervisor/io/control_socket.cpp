@@ -42,6 +42,12 @@ bool is_other_file(const std::string& path) {
     return ::lstat(path.c_str(), &status) == 0 && !S_ISSOCK(status.st_mode);
 }
 
+// errno where it cannot be.
+bool give_away(const std::string& path, std::uint32_t mode, std::optional<gid_t> group) {
+    return (!group || ::chown(path.c_str(), static_cast<uid_t>(-1), *group) == 0) &&
+           ::chmod(path.c_str(), mode) == 0;
+}
+
 }  // namespace
 
 Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t mode,
@@ -51,14 +57,19 @@ Result<ControlSocket> ControlSocket::open(const std::string& path, std::uint32_t
     if (!fd) return failed(path, errno);
     const std::string first = beside(path);
     if (const int error = bind_to(fd.get(), first); error != 0) return failed(path, error);
-    const bool is_good = (!group || ::chown(first.c_str(), static_cast<uid_t>(-1), *group) == 0) &&
-                         ::chmod(first.c_str(), mode) == 0 && ::listen(fd.get(), SOMAXCONN) == 0 &&
+    const bool is_good = give_away(first, mode, group) && ::listen(fd.get(), SOMAXCONN) == 0 &&
                          ::rename(first.c_str(), path.c_str()) == 0;
     if (!is_good) {
         const int error = errno;
         ::unlink(first.c_str());
         return failed(path, error);
     }
+    return ControlSocket(std::move(fd), path);
+}
+
+Result<ControlSocket> ControlSocket::resume(Descriptor fd, const std::string& path, std::uint32_t mode,
+                                            std::optional<gid_t> group) {
+    if (is_other_file(path) || !give_away(path, mode, group)) return open(path, mode, group);
     return ControlSocket(std::move(fd), path);
 }
 

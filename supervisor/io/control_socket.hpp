@@ -20,6 +20,9 @@ class ControlSocket {
     // a socket that is there goes. Error: what the system says; other files are left alone.
     static Result<ControlSocket> open(const std::string& path, std::uint32_t mode,
                                       std::optional<gid_t> group);
+    // One that listens at this path already (handover.hpp); where the path has gone, a new one.
+    static Result<ControlSocket> resume(Descriptor fd, const std::string& path, std::uint32_t mode,
+                                        std::optional<gid_t> group);
     ControlSocket(ControlSocket&& other) noexcept
         : fd_(std::move(other.fd_)), path_(std::exchange(other.path_, {})) {}
     ControlSocket& operator=(ControlSocket&&) = delete;

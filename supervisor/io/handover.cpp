@@ -26,6 +26,8 @@ std::string text_of(const Handover& handover) {
         text += fmt::format("oom-score {}\n", *handover.child_defaults.oom_score);
     if (handover.pid_file) text += fmt::format("pid-file {}\n", handover.pid_file.get());
     if (handover.http) text += fmt::format("http {} {}\n", handover.http.get(), handover.http_from);
+    if (handover.control) text += fmt::format("control {}\n", handover.control.get());
+    for (const Descriptor& fd : handover.clients) text += fmt::format("client {}\n", fd.get());
     for (const auto& [port, fd] : handover.listeners) text += fmt::format("listener {} {}\n", fd.get(), port);
     for (const Descriptor& fd : handover.streams) text += fmt::format("stream {}\n", fd.get());
     return text;
@@ -105,6 +107,10 @@ Result<Handover> read_handover(int fd) {
         } else if (kind == "http") {
             handover.http = std::move(*taken);
             handover.http_from = rest_of(words);
+        } else if (kind == "control") {
+            handover.control = std::move(*taken);
+        } else if (kind == "client") {
+            handover.clients.push_back(std::move(*taken));
         } else if (kind == "listener") {
             std::uint16_t port = 0;
             words >> port;

@@ -20,6 +20,8 @@ struct Handover {
     Descriptor pid_file;                            // locked
     Descriptor http;                                // listens for the HTTP API; -1: it does not
     std::string http_from;                          // the [http] listen that it was opened for
+    Descriptor control;                             // listens at the control socket's path
+    std::vector<Descriptor> clients;                // of that socket, which have said hello and no more
     std::map<std::uint16_t, Descriptor> listeners;  // of socket_activation, by port
     std::vector<Descriptor> streams;  // FIFOs, open so that what waits in them outlives their writers
 };

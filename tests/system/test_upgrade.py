@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 
 from harness import BUILD, CAP, PMCTLD, SystemTest, deadline, main
 from load import Load
@@ -82,6 +83,27 @@ socket_activation = true
         os.kill(world.row("web:0")["pid"], signal.SIGKILL)
         world.until(lambda: any("killed by SIGKILL" in text for text in world.event_texts("web:0")), "the end")
         world.ctl("wait", "--for", "healthy", "web", "kept")
+
+    def test_no_command_is_lost(self):
+        world = self.begin("[instances.web]\ncommand = ['/bin/sleep', '1000']\nhealth.kind = 'none'\nport = 'none'\n")
+        over = threading.Event()
+        done = []
+
+        def restart():
+            while not over.is_set():
+                done.append(world.ctl("restart", "web", status=None))
+
+        threads = [threading.Thread(target=restart) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(12):
+                world.ctl("upgrade")
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual([outcome for outcome in done if outcome.status != 0], [])
 
     def test_a_crash_loop_a_job_and_a_kept_socket_go_on_where_they_were(self):
         world = self.begin(

@@ -143,6 +143,16 @@ TEST_CASE("an answer that does not come in time is a timeout") {
     CHECK(late.error().kind == ErrorKind::Timeout);
 }
 
+TEST_CASE("a reply that comes together with the end of its connection is not lost") {
+    const TestFolder folder;
+    const std::string path = folder.path() + "/pmctld.sock";
+    const PlainDoor door(path, [](const Request&) { return Result<Reply>(HelloReply{}); }, true);
+    for (int i = 0; i < 200; ++i) {
+        auto client = Client::connect(path);
+        REQUIRE_MESSAGE(client.has_value(), client.error().message);
+    }
+}
+
 TEST_CASE("what the supervisor refuses comes back as it said it") {
     TestDoor door([](const Request&, bool, const Peer&) -> std::optional<Result<Reply>> {
         return Result<Reply>(fail(ErrorKind::NotFound, "no instance 'wbe', did you mean 'web'?"));
@@ -280,6 +290,32 @@ TEST_CASE("what was under way, and still is when the time is up, is looked at to
     const auto late = follow(*client, waiting, 20ms, [](const auto&) {});
     REQUIRE_FALSE(late.has_value());
     CHECK(late.error().message == "timed out after 20ms: 'web': Stopping");
+}
+
+TEST_CASE("what changes something is not sent again to the program that comes after an upgrade") {
+    std::promise<void> came;
+    std::atomic<int> restarts = 0;
+    const auto count = [&](const Request& request, bool answers) -> std::optional<Result<Reply>> {
+        if (!std::holds_alternative<RestartRequest>(request)) return Result<Reply>(HelloReply{});
+        if (++restarts == 1) came.set_value();
+        if (answers) return Result<Reply>(ActionReply{});
+        return std::nullopt;
+    };
+    Upgrading supervisor([&](const Request& request) { return count(request, false); },
+                         [&](const Request& request) { return count(request, true); });
+    auto client = Client::connect(supervisor.socket());
+    REQUIRE(client.has_value());
+    client->leave_to_process_end();
+    REQUIRE(client->send(RestartRequest{}).has_value());
+    came.get_future().get();
+    supervisor.upgrade(*client);
+    const auto lost = client->receive();
+    REQUIRE(lost.has_value());
+    REQUIRE_FALSE(lost->has_value());
+    CHECK(lost->error().kind == ErrorKind::Unavailable);
+    REQUIRE(client->come_back(10s));
+    CHECK(client->ask(HelloRequest{}).has_value());
+    CHECK(restarts == 1);
 }
 
 TEST_CASE("a supervisor that goes away in the middle of a wait is said to have") {

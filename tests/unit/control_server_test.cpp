@@ -25,11 +25,20 @@ namespace {
 
 // Says back what it was asked, or its first letter so many times; "later" is kept.
 struct Echo {
-    explicit Echo(Duration greeting_time = ControlServer::greeting_time) {
+    explicit Echo(Duration greeting_time = ControlServer::greeting_time) { listen(greeting_time, {}); }
+    Echo(std::string at, ControlServer::Left left) : path(std::move(at)) {
+        listen(ControlServer::greeting_time, std::move(left));
+    }
+
+    ControlServer::Left leave() const {
+        return server->leave([this](Connection connection) { return !kept.contains(connection); });
+    }
+    void listen(Duration greeting_time, ControlServer::Left left) {
         auto listening = ControlServer::listen(
             test.loop, {path, 0600, std::nullopt, greeting_time},
             {.asked = [this](const ControlServer::Request& request) { answer(request); },
-             .gone = [this](Connection connection) { gone.insert(connection); }});
+             .gone = [this](Connection connection) { gone.insert(connection); }},
+            std::move(left));
         REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
         server = std::move(*listening);
     }
@@ -38,6 +47,7 @@ struct Echo {
         asked.emplace_back(request.body);
         from = request.from;
         peer = request.peer;
+        if (request.body == "later") kept.insert(from);
         if (request.body == "later") return;
         const std::string text =
             times == 1 ? std::string(request.body) : std::string(times, request.body.front());
@@ -71,6 +81,7 @@ struct Echo {
     std::size_t times = 1;
     std::vector<std::string> asked;
     Connection from = 0;
+    std::set<Connection> kept;
     Peer peer;
     std::set<Connection> gone;
     std::unique_ptr<ControlServer> server;
@@ -267,6 +278,40 @@ TEST_CASE("what has been said leaves the process before its end, as far as it is
     deaf.send(PlainClient::request(1, "x"));
     REQUIRE(other.test.until([&] { return !other.asked.empty(); }));
     other.server->flush(1ms);  // and no longer
+}
+
+TEST_CASE("another program goes on with those that wait for nothing, whatever they have sent meanwhile") {
+    Echo before;
+    const std::string hello = PlainClient::request(1, "hello");
+    const PlainClient rests = before.client();
+    const PlainClient waits = before.client();
+    rests.send(hello);
+    waits.send(PlainClient::request(1, "later"));
+    before.hear(rests, requester_greeting.size() + hello.size());
+    REQUIRE(before.test.until([&] { return !before.kept.empty(); }));
+    // Not looked at any more: on their way.
+    const PlainClient connects = before.client();
+    rests.send(PlainClient::request(2, "stop"));
+    connects.send(hello);
+
+    Echo after(before.path, before.leave());
+    const std::string stopped = PlainClient::request(2, "stop");
+    CHECK(after.hear(rests, stopped.size()) == stopped);
+    const std::string greeted = std::string(replier_greeting) + hello;
+    CHECK(after.hear(connects, greeted.size()) == greeted);
+    CHECK(after.peer.pid == ::getpid());
+    CHECK(after.serves());
+    CHECK(after.asked == std::vector<std::string>{"stop", "hello", "x"});
+    before.server.reset();  // as the exec closes what is not left
+    after.hear(waits, 1000);
+    CHECK(waits.is_over());
+}
+
+TEST_CASE("where the path has gone meanwhile, another program listens there anew") {
+    const Echo before;
+    REQUIRE(std::filesystem::remove(before.path));
+    Echo after(before.path, before.leave());
+    CHECK(after.serves());
 }
 
 TEST_CASE("where no descriptor is left, one client at a time is let in") {

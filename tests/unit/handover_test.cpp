@@ -32,6 +32,8 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     given.pid_file = copy_for_exec(null.get());
     given.http = copy_for_exec(null.get());
     given.http_from = "unix:/run/a b.sock";
+    given.control = copy_for_exec(null.get());
+    given.clients.push_back(copy_for_exec(null.get()));
     given.listeners[8080] = copy_for_exec(null.get());
     given.streams.push_back(copy_for_exec(null.get()));
     given.streams.push_back(copy_for_exec(null.get()));
@@ -50,6 +52,9 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     CHECK(taken->pid_file.get() == given.pid_file.release());
     CHECK(taken->http.get() == given.http.release());
     CHECK(taken->http_from == "unix:/run/a b.sock");
+    CHECK(taken->control.get() == given.control.release());
+    REQUIRE(taken->clients.size() == 1);
+    CHECK(taken->clients.front().get() == given.clients.front().release());
     REQUIRE(taken->listeners.contains(8080));
     CHECK(taken->listeners.at(8080).get() == given.listeners.at(8080).release());
     REQUIRE(taken->streams.size() == 2);

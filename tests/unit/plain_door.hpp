@@ -27,9 +27,11 @@ class PlainDoor {
     // On the door's thread. Nothing: it is never answered.
     using Handler = std::function<std::optional<Result<Reply>>(const Request&)>;
 
-    PlainDoor(std::string path, Handler handler)
+    // `hangs_up`: on each connection after its first reply.
+    PlainDoor(std::string path, Handler handler, bool hangs_up = false)
         : path_(std::move(path)),
           handler_(std::move(handler)),
+          hangs_up_(hangs_up),
           listening_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
           end_(::eventfd(0, EFD_CLOEXEC)) {
         sockaddr_un address{};
@@ -97,11 +99,12 @@ class PlainDoor {
             *reply ? to_text(incoming->id, **reply) : error_text(incoming->id, reply->error());
         const std::string route = head.substr(message_head_bytes);
         const auto frame = message_head(route.size() + said.size());
-        return write(fd, std::string(frame.data(), frame.size()) + route + said);
+        return write(fd, std::string(frame.data(), frame.size()) + route + said) && !hangs_up_;
     }
 
     std::string path_;
     Handler handler_;
+    bool hangs_up_;
     int listening_;
     int end_;
     std::thread thread_;
