@@ -25,7 +25,8 @@ constexpr Duration greeting_patience = std::chrono::seconds(30);
 // A send that cannot begin is tried again in such steps, until the connection is known to be lost or this is
 // over.
 constexpr int send_try_ms = 20;
-// nng waits a random share of it before it dials again.
+// For nng's timers; the one before it dials again may be none at all (nni_random in dialer_timer_start_locked
+// may be negative), so a second connection is closed besides.
 constexpr int never_again_ms = 1 << 28;
 constexpr std::chrono::seconds send_patience(5);
 constexpr std::size_t number_bytes = 4;  // nng's own of a request, which counts as a part of it
@@ -103,7 +104,7 @@ Result<void> Client::Inner::open(const std::string& socket_path) {
     nng_socket_set_ms(socket.get(), NNG_OPT_REQ_RESENDTIME, never_again_ms);
     nng_socket_set_ms(socket.get(), NNG_OPT_SENDTIMEO, send_try_ms);
     nng_socket_set_size(socket.get(), NNG_OPT_RECVMAXSZ, 0);  // a status of ten thousand is long
-    // come_back opens a socket anew: this one is not to be connected again behind its back, and to stay so.
+    // come_back opens a socket anew: this one is not to be connected again behind its back.
     nng_socket_set_ms(socket.get(), NNG_OPT_RECONNMINT, never_again_ms);
     nng_socket_set_ms(socket.get(), NNG_OPT_RECONNMAXT, never_again_ms);
     if (auto watched = watch(); !watched) return watched;
@@ -301,8 +302,11 @@ bool Client::come_back(Duration patience) {
 }
 
 Result<Reply> Client::ask(const Request& request, Duration limit) {
-    auto reply = ask_once(request, limit);
     const auto again = asked_anew(request);
+    // What is lost by now does not take it: the program that came after does.
+    const bool has_next =
+        inner_->is_lost() && has_living_supervisor(inner_->path) && come_back(upgrade_patience);
+    auto reply = ask_once(has_next && again ? *again : request, limit);
     while (!reply && reply.error().kind == ErrorKind::Unavailable && inner_->is_lost() && again) {
         if (!has_living_supervisor(inner_->path) || !come_back(upgrade_patience)) break;
         reply = ask_once(*again, limit);

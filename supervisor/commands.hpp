@@ -1,4 +1,4 @@
-// Request → Reply, one function a command; every door (nng now, HTTP later) calls run. Who may ask is the
+// Request → Reply, one function a command; every door calls run. Who may ask is the
 // door's.
 #pragma once
 

@@ -175,8 +175,11 @@ bool Control::Inner::ask(const Return& to, const Request& request, bool may_park
 
 void Control::Inner::release(std::uint64_t number) {
     released_ = std::max(released_, number);
-    for (; !held_.empty() && held_.front().until <= released_; held_.pop_front())
-        send(held_.front().to, held_.front().text);
+    while (!held_.empty() && held_.front().until <= released_) {
+        const Held released = std::move(held_.front());
+        held_.pop_front();
+        send(released.to, released.text);
+    }
 }
 
 void Control::Inner::park(Return to, const Peer& peer, Request request, Topic topic) {
@@ -229,7 +232,13 @@ void Control::Inner::ask_again(Topic topic) {
         const auto found = all.find(number);
         if (found == all.end()) continue;
         const Parked& parked = found->second;
-        if (ask(parked.to, parked.request, true, parked.peer)) forget(topic, found);
+        try {
+            if (ask(parked.to, parked.request, true, parked.peer)) forget(topic, found);
+        } catch (const std::exception&) {
+            forget(topic, found);  // it has been told
+            ask_again_later(topic);
+            throw;
+        }
     }
     arm();
 }
@@ -245,6 +254,7 @@ void Control::Inner::time_is_up() {
         const auto found = waiting(topic).find(number);
         const Parked parked = found->second;
         forget(topic, found);
+        arm();  // though the handler throws
         ask(parked.to, parked.request, false, parked.peer);
     }
     arm();
@@ -296,7 +306,7 @@ void Control::flush(Duration patience) {
     inner_->server_->flush(patience);
 }
 
-ControlServer::Left Control::leave() const {
+ControlServer::Left Control::leave() {
     return inner_->server_->leave(
         [this](ControlServer::Connection connection) { return !inner_->beyond_hello_.contains(connection); });
 }

@@ -68,7 +68,7 @@ class Control {
     void flush(Duration patience);
     // For the next program: what listens, and the clients that have said hello and no more. What has been
     // told to the others, as the number of a generation, has no meaning there: they begin anew.
-    ControlServer::Left leave() const;
+    ControlServer::Left leave();
 
   private:
     struct Inner;

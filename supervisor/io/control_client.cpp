@@ -36,7 +36,7 @@ bool send_or_keep(ControlClient& client, const std::array<std::string_view, N>& 
         msghdr message{};
         message.msg_iov = places.data();
         message.msg_iovlen = N;
-        const ssize_t count = ::sendmsg(client.fd, &message, MSG_NOSIGNAL);
+        const ssize_t count = ::sendmsg(client.fd.get(), &message, MSG_NOSIGNAL);
         if (count < 0 && errno != EAGAIN && errno != EINTR) return false;
         if (count > 0) done = static_cast<std::size_t>(count);
     }
@@ -59,7 +59,7 @@ Peer peer_of(int fd) {
 
 bool receive(ControlClient& client) {
     std::array<char, read_bytes> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): recv fills it
-    const ssize_t count = ::recv(client.fd, bytes.data(), bytes.size(), 0);
+    const ssize_t count = ::recv(client.fd.get(), bytes.data(), bytes.size(), 0);
     if (count < 0) return errno == EAGAIN || errno == EINTR;
     client.in.append(bytes.data(), static_cast<std::size_t>(count));
     return count > 0;
@@ -82,7 +82,7 @@ bool send_reply(ControlClient& client, std::string_view route, std::string_view 
 bool send_backlog(ControlClient& client) {
     while (client.backlog() > 0) {
         const ssize_t count =
-            ::send(client.fd, client.out.data() + client.sent, client.backlog(), MSG_NOSIGNAL);
+            ::send(client.fd.get(), client.out.data() + client.sent, client.backlog(), MSG_NOSIGNAL);
         if (count < 0 && errno == EINTR) continue;
         if (count < 0) return errno == EAGAIN;
         client.sent += static_cast<std::size_t>(count);
@@ -93,7 +93,7 @@ bool send_backlog(ControlClient& client) {
 }
 
 void hang_up(const ControlClient& client) {
-    ::shutdown(client.fd, SHUT_RDWR);
+    ::shutdown(client.fd.get(), SHUT_RDWR);
 }
 
 }  // namespace pmctl

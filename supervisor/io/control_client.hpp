@@ -8,12 +8,13 @@
 #include <string_view>
 
 #include "supervisor/io/control_server.hpp"
+#include "supervisor/io/descriptor.hpp"
 
 namespace pmctl {
 
 struct ControlClient {
     ControlServer::Connection number = 0;
-    int fd = -1;  // -1: gone
+    Descriptor fd;  // -1: gone
     Peer peer;
     bool is_greeted = false;
     std::uint32_t watched = 0;  // the epoll events that it is to be told of
@@ -37,7 +38,7 @@ void forget_taken(ControlClient& client);
 bool send_greeting(ControlClient& client);
 bool send_reply(ControlClient& client, std::string_view route, std::string_view body);
 bool send_backlog(ControlClient& client);
-// The loop finds its end.
+// No more is sent or taken; the loop finds its end.
 void hang_up(const ControlClient& client);
 
 }  // namespace pmctl

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <deque>
+#include <new>
 #include <set>
 #include <unordered_map>
 #include <utility>
@@ -30,6 +31,8 @@ constexpr int accepted_a_turn = 64;
 constexpr int requests_a_turn = 16;
 // Without descriptors, or memory, there is no use in trying at once again.
 constexpr Duration accept_pause = std::chrono::milliseconds(100);
+// Of all connections.
+constexpr std::size_t kept_for_own = 64;
 // How often those are looked at that the kernel has no room to watch.
 constexpr Duration look_pause = std::chrono::milliseconds(20);
 
@@ -57,10 +60,7 @@ struct ControlServer::Inner {
     Inner& operator=(const Inner&) = delete;
     ~Inner() {
         loop_.unwatch(socket_.fd());
-        for (const auto& [number, client] : clients_) {
-            loop_.unwatch(client->fd);
-            ::close(client->fd);
-        }
+        for (const auto& [number, client] : clients_) loop_.unwatch(client->fd.get());
     }
 
     Result<void> open() {
@@ -68,21 +68,26 @@ struct ControlServer::Inner {
     }
     void accept_some();
     int accept_one();
-    void add(int fd);
+    bool has_room_for(const Peer& peer) const;
+    void add(Descriptor fd);
     void take_in(const ClientPtr& client);
     bool watch(const ControlClient& client) {
         return loop_
-            .watch(client.fd, client.watched,
+            .watch(client.fd.get(), client.watched,
                    [this, number = client.number](std::uint32_t events) { ready(number, events); })
             .has_value();
     }
     void ready(Connection number, std::uint32_t events);
+    void serve(ControlClient& client, std::uint32_t events);
     void take_greeting(ControlClient& client);
     void take_requests(ControlClient& client);
     void watch_anew(ControlClient& client);
     void look_at_unwatched();
     void time_is_up();
     void arm();
+    void keep_spare() {
+        if (!spare_) spare_ = spare_descriptor();
+    }
     void drop(ControlClient& client);  // it may be the end of it
     ClientPtr find(Connection number) {
         const auto place = clients_.find(number);
@@ -112,37 +117,42 @@ int ControlServer::Inner::accept_one() {
 void ControlServer::Inner::accept_some() {
     for (int i = 0; i < accepted_a_turn; ++i) {
         int fd = accept_one();
+        // It may be for nobody: the descriptor is missed before anybody is looked for.
         if (fd < 0 && lacks_descriptors(errno) && spare_) {
             spare_.close();
             fd = accept_one();
         }
-        if (fd >= 0) {
-            add(fd);
-        } else if (lacks_descriptors(errno) || errno == ENOMEM || errno == ENOBUFS) {
+        const int error = errno;
+        if (fd >= 0) add(Descriptor(fd));
+        keep_spare();
+        if (fd >= 0) continue;
+        if (error == EAGAIN) return;
+        if (lacks_descriptors(error) || error == ENOMEM || error == ENOBUFS) {
             loop_.unwatch(socket_.fd());
             accept_again_ = Loop::now().steady + accept_pause;
             return arm();
-        } else if (errno == EAGAIN) {
-            return;
         }
     }
 }
 
-void ControlServer::Inner::add(int fd) {
+// Those who may stop the supervisor are not to be kept out by others.
+bool ControlServer::Inner::has_room_for(const Peer& peer) const {
+    const bool is_own = peer.uid == 0 || peer.uid == ::geteuid();
+    return clients_.size() < (is_own ? max_connections : max_connections - kept_for_own);
+}
+
+void ControlServer::Inner::add(Descriptor fd) {
     auto client = std::make_shared<ControlClient>();
-    client->fd = fd;
-    if (clients_.size() >= max_connections || !send_greeting(*client)) {
-        ::close(fd);
-        return;
-    }
+    client->fd = std::move(fd);
+    client->peer = peer_of(client->fd.get());
+    if (!has_room_for(client->peer) || !send_greeting(*client)) return;
+    ungreeted_.emplace_back(Loop::now().steady + patience_, last_ + 1);
     take_in(client);
-    ungreeted_.emplace_back(Loop::now().steady + patience_, client->number);
     arm();
 }
 
 void ControlServer::Inner::take_in(const ClientPtr& client) {
     client->number = ++last_;
-    client->peer = peer_of(client->fd);
     client->watched = EPOLLIN;
     clients_.emplace(client->number, client);
     if (watch(*client)) return;
@@ -154,13 +164,24 @@ void ControlServer::Inner::take_in(const ClientPtr& client) {
 void ControlServer::Inner::ready(Connection number, std::uint32_t events) {
     const ClientPtr client = find(number);
     if (!client) return;
-    const bool is_awaited = (client->watched & EPOLLIN) != 0;
+    try {
+        serve(*client, events);
+    } catch (const std::bad_alloc&) {
+        hang_up(*client);  // what was to be kept is not
+        throw;
+    }
+}
+
+void ControlServer::Inner::serve(ControlClient& client, std::uint32_t events) {
     const bool hung_up = (events & (EPOLLHUP | EPOLLERR)) != 0;
-    if (is_awaited ? ((events & EPOLLIN) != 0 || hung_up) && !receive(*client) : hung_up)
-        return drop(*client);
-    if (!send_backlog(*client)) return drop(*client);
-    if (!client->is_greeted) take_greeting(*client);
-    if (client->is_greeted) take_requests(*client);
+    if ((client.watched & EPOLLIN) == 0) {
+        if (hung_up) return drop(client);
+    } else if (((events & EPOLLIN) != 0 || hung_up) && !receive(client)) {
+        return drop(client);
+    }
+    if (!send_backlog(client)) return drop(client);
+    if (!client.is_greeted) take_greeting(client);
+    if (client.is_greeted) take_requests(client);
 }
 
 void ControlServer::Inner::take_greeting(ControlClient& client) {
@@ -179,7 +200,7 @@ void ControlServer::Inner::take_greeting(ControlClient& client) {
 
 void ControlServer::Inner::take_requests(ControlClient& client) {
     const ClientPtr alive = find(client.number);
-    for (int i = 0; i < requests_a_turn && client.fd >= 0 && client.backlog() == 0; ++i) {
+    for (int i = 0; i < requests_a_turn && client.fd && client.backlog() == 0; ++i) {
         const WireMessage message = first_message(client.untaken(), max_message_bytes);
         if (message.kind == WireMessage::Kind::Unfinished) break;
         if (message.kind == WireMessage::Kind::Broken) return drop(client);
@@ -200,12 +221,12 @@ void ControlServer::Inner::take_requests(ControlClient& client) {
 // Who has not taken its reply is not read from. Requests that have come already are taken when it can be
 // written to, which is in the next turn.
 void ControlServer::Inner::watch_anew(ControlClient& client) {
-    if (client.fd < 0) return;
+    if (!client.fd) return;
     const bool has_more =
         first_message(client.untaken(), max_message_bytes).kind != WireMessage::Kind::Unfinished;
     const std::uint32_t events = client.backlog() > 0 || has_more ? EPOLLOUT : EPOLLIN;
     if (std::exchange(client.watched, events) == events || unwatched_.contains(client.number)) return;
-    if (!loop_.rewatch(client.fd, events)) hang_up(client);
+    if (!loop_.rewatch(client.fd.get(), events)) hang_up(client);
 }
 
 void ControlServer::Inner::look_at_unwatched() {
@@ -217,31 +238,36 @@ void ControlServer::Inner::look_at_unwatched() {
             continue;
         }
         // Its events have the values of epoll's.
-        pollfd place{client->fd, static_cast<short>(client->watched), 0};
+        pollfd place{client->fd.get(), static_cast<short>(client->watched), 0};
         if (::poll(&place, 1, 0) == 1) ready(number, static_cast<std::uint32_t>(place.revents));
     }
 }
 
 void ControlServer::Inner::time_is_up() {
+    // Also where a handler throws.
+    struct Rearmed {
+        Inner& inner;
+        ~Rearmed() { inner.arm(); }
+    } const rearmed{*this};
     const TimePoint now = Loop::now().steady;
+    while (!ungreeted_.empty() && ungreeted_.front().first <= now) {
+        const ClientPtr client = find(ungreeted_.front().second);
+        ungreeted_.pop_front();
+        if (client && !client->is_greeted) drop(*client);
+    }
     if (accept_again_ <= now) {
         accept_again_ = TimePoint::max();
-        if (!spare_) spare_ = spare_descriptor();
+        keep_spare();
         if (!open()) {
             accept_again_ = now + accept_pause;
             accept_some();
         }
     }
     if (look_again_ <= now) {
+        look_again_ = now + look_pause;
         look_at_unwatched();
-        look_again_ = unwatched_.empty() ? TimePoint::max() : now + look_pause;
+        if (unwatched_.empty()) look_again_ = TimePoint::max();
     }
-    while (!ungreeted_.empty() && ungreeted_.front().first <= now) {
-        const ClientPtr client = find(ungreeted_.front().second);
-        ungreeted_.pop_front();
-        if (client && !client->is_greeted) drop(*client);
-    }
-    arm();
 }
 
 void ControlServer::Inner::arm() {
@@ -250,10 +276,10 @@ void ControlServer::Inner::arm() {
 }
 
 void ControlServer::Inner::drop(ControlClient& client) {
-    if (client.fd < 0) return;
-    loop_.unwatch(client.fd);
-    ::close(std::exchange(client.fd, -1));
-    if (!spare_) spare_ = spare_descriptor();
+    if (!client.fd) return;
+    loop_.unwatch(client.fd.get());
+    client.fd.close();
+    keep_spare();
     const Connection number = client.number;
     unwatched_.erase(number);
     clients_.erase(number);
@@ -270,7 +296,8 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(Loop& loop, const P
     if (auto opened = inner->open(); !opened) return tl::unexpected(opened.error());
     for (Descriptor& each : left.clients) {
         auto client = std::make_shared<ControlClient>();
-        client->fd = each.release();
+        client->fd = std::move(each);
+        client->peer = peer_of(client->fd.get());
         client->is_greeted = true;
         inner->take_in(client);
     }
@@ -283,7 +310,13 @@ ControlServer::~ControlServer() = default;
 void ControlServer::reply(Connection to, std::string_view route, std::string_view body) {
     const auto client = inner_->find(to);
     if (!client) return;
-    if (client->backlog() > max_backlog_bytes || !send_reply(*client, route, body)) return hang_up(*client);
+    try {
+        const bool is_reading = client->backlog() <= max_backlog_bytes;
+        if (!is_reading || !send_reply(*client, route, body)) return hang_up(*client);
+    } catch (const std::bad_alloc&) {
+        hang_up(*client);  // a part of it may have gone out
+        throw;
+    }
     if (client->backlog() > 0) inner_->watch_anew(*client);
 }
 
@@ -293,7 +326,7 @@ void ControlServer::flush(Duration patience) {
         std::vector<pollfd> behind;
         for (const auto& [number, client] : inner_->clients_) {
             if (client->backlog() > 0 && send_backlog(*client) && client->backlog() > 0)
-                behind.push_back({client->fd, POLLOUT, 0});
+                behind.push_back({client->fd.get(), POLLOUT, 0});
         }
         const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Loop::now().steady);
         if (behind.empty() || left.count() <= 0) return;
@@ -301,14 +334,15 @@ void ControlServer::flush(Duration patience) {
     }
 }
 
-ControlServer::Left ControlServer::leave(const std::function<bool(Connection)>& may_go_on) const {
+ControlServer::Left ControlServer::leave(const std::function<bool(Connection)>& may_go_on) {
     Left left{copy_for_exec(inner_->socket_.fd()), {}};
     for (const auto& [number, client] : inner_->clients_) {
         const bool is_at_rest = client->is_greeted && client->in.empty() && client->backlog() == 0;
-        if (is_at_rest && may_go_on(number)) left.clients.push_back(copy_for_exec(client->fd));
+        if (is_at_rest && may_go_on(number)) left.clients.push_back(copy_for_exec(client->fd.get()));
     }
-    // Those for which there was no descriptor left.
+    // Those for which there was no descriptor left. What says who they are needs one, too.
     std::erase_if(left.clients, [](const Descriptor& each) { return !each; });
+    inner_->spare_.close();
     return left;
 }
 

@@ -44,6 +44,7 @@ class ControlServer {
         std::function<void(Connection)> gone;  // not within reply, and not at the end of the server
     };
 
+    // The last 64 of them are kept for root and the supervisor's own user.
     static constexpr std::size_t max_connections = 4096;
     // nng's own patience with one that connects and says nothing.
     static constexpr Duration greeting_time = std::chrono::seconds(10);
@@ -74,8 +75,9 @@ class ControlServer {
     // Waits until all replies have left this process, but not longer than this.
     void flush(Duration patience);
     // Copies that stay open over an exec: of what listens, and of the clients that may go on with another
-    // program, whatever they have sent meanwhile.
-    Left leave(const std::function<bool(Connection)>& may_go_on) const;
+    // program. What they have sent and was not looked at yet is that program's; of whom half a message has
+    // been taken is not among them.
+    Left leave(const std::function<bool(Connection)>& may_go_on);
 
   private:
     struct Inner;

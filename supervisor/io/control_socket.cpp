@@ -44,7 +44,7 @@ bool is_other_file(const std::string& path) {
 
 // errno where it cannot be.
 bool give_away(const std::string& path, std::uint32_t mode, std::optional<gid_t> group) {
-    return (!group || ::chown(path.c_str(), static_cast<uid_t>(-1), *group) == 0) &&
+    return ::chown(path.c_str(), static_cast<uid_t>(-1), group.value_or(::getegid())) == 0 &&
            ::chmod(path.c_str(), mode) == 0;
 }
 

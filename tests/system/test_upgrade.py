@@ -104,6 +104,7 @@ socket_activation = true
             for thread in threads:
                 thread.join()
         self.assertEqual([outcome for outcome in done if outcome.status != 0], [])
+        self.assertGreater(len(done), len(threads))
 
     def test_a_crash_loop_a_job_and_a_kept_socket_go_on_where_they_were(self):
         world = self.begin(

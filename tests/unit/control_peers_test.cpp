@@ -1,4 +1,4 @@
-// Who may come through the door on the control socket, and how it stays open.
+// Who may come through the door on the control socket.
 #include <doctest/doctest.h>
 #include <grp.h>
 #include <sys/socket.h>

@@ -37,7 +37,7 @@ struct Echo {
         auto listening = ControlServer::listen(
             test.loop, {path, 0600, std::nullopt, greeting_time},
             {.asked = [this](const ControlServer::Request& request) { answer(request); },
-             .gone = [this](Connection connection) { gone.insert(connection); }},
+             .gone = [this](Connection connection) { gone.push_back(connection); }},
             std::move(left));
         REQUIRE_MESSAGE(listening.has_value(), listening.error().message);
         server = std::move(*listening);
@@ -83,7 +83,7 @@ struct Echo {
     Connection from = 0;
     std::set<Connection> kept;
     Peer peer;
-    std::set<Connection> gone;
+    std::vector<Connection> gone;
     std::unique_ptr<ControlServer> server;
 };
 
@@ -110,6 +110,7 @@ class NoDescriptors {
     }
     NoDescriptors(const NoDescriptors&) = delete;
     NoDescriptors& operator=(const NoDescriptors&) = delete;
+    void free_one() { held_.pop_back(); }
     ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
 
   private:
@@ -174,7 +175,7 @@ TEST_CASE("those that leave in the middle of a long reply leave nothing behind")
         client.close();
     }
     CHECK(echo.serves());
-    CHECK(echo.test.until([&] { return descriptors() == before; }));
+    CHECK(echo.test.until([&] { return descriptors() <= before; }));
     CHECK(echo.test.until([&] { return echo.gone.size() == 302; }));
 }
 
@@ -188,7 +189,7 @@ TEST_CASE("those that leave before, during and after their greeting leave nothin
         if (i % 2 == 0) echo.serves();
     }
     CHECK(echo.serves());
-    CHECK(echo.test.until([&] { return descriptors() == before; }));
+    CHECK(echo.test.until([&] { return descriptors() <= before; }));
     const std::filesystem::directory_iterator files(echo.folder.path());
     CHECK(std::distance(begin(files), end(files)) == 1);
 }
@@ -211,14 +212,16 @@ TEST_CASE("what is no greeting, or no message, is hung up on") {
 }
 
 TEST_CASE("who says nothing is hung up on in time, who has greeted is not") {
-    Echo echo(1ms);
-    const PlainClient silent(echo.path);
+    Echo echo(200ms);
     const PlainClient greeted = echo.client();
-    greeted.send(PlainClient::request(1, "x"));
-    const std::string expected = std::string(replier_greeting) + PlainClient::request(1, "x");
-    echo.hear(greeted, expected.size());
-    echo.hear(silent, 1000);
+    const std::string request = PlainClient::request(1, "x");
+    greeted.send(request);
+    REQUIRE(echo.hear(greeted, replier_greeting.size() + request.size()).ends_with(request));
+    const PlainClient silent(echo.path);
+    CHECK(echo.hear(silent, 1000) == replier_greeting);
     CHECK(silent.is_over());
+    greeted.send(request);
+    CHECK(echo.hear(greeted, request.size()) == request);
 }
 
 TEST_CASE("who waits and leaves is told of, once, and a reply to it goes to nobody") {
@@ -230,8 +233,9 @@ TEST_CASE("who waits and leaves is told of, once, and a reply to it goes to nobo
     CHECK(echo.gone.empty());
     client.close();
     REQUIRE(echo.test.until([&] { return !echo.gone.empty(); }));
-    CHECK(echo.gone == std::set<Connection>{left});
-    echo.server->reply(left, "\x80\0\0\1", "too late");
+    CHECK(echo.serves());
+    CHECK(std::count(echo.gone.begin(), echo.gone.end(), left) == 1);
+    echo.server->reply(left, std::string("\x80\0\0\1", 4), "too late");
     CHECK(echo.serves());
 }
 
@@ -247,7 +251,7 @@ TEST_CASE("who never reads is not read from, and hung up on when too much is to 
     CHECK(echo.asked == std::vector<std::string>{"x", "x"});  // and not "y"
     const std::string megabyte(std::size_t{1} << 20, 'z');
     for (std::size_t i = 0; i < 20; ++i) echo.server->reply(number, std::string("\x80\0\0\1", 4), megabyte);
-    CHECK(echo.test.until([&] { return echo.gone.contains(number); }));
+    CHECK(echo.test.until([&] { return std::count(echo.gone.begin(), echo.gone.end(), number) == 1; }));
     CHECK(echo.serves());
 }
 
@@ -289,6 +293,11 @@ TEST_CASE("another program goes on with those that wait for nothing, whatever th
     waits.send(PlainClient::request(1, "later"));
     before.hear(rests, requester_greeting.size() + hello.size());
     REQUIRE(before.test.until([&] { return !before.kept.empty(); }));
+    const PlainClient says_half = before.client();
+    says_half.send(hello + hello.substr(0, 10));
+    before.hear(says_half, requester_greeting.size() + hello.size());
+    const PlainClient says_nothing(before.path);
+    before.hear(says_nothing, replier_greeting.size());
     // Not looked at any more: on their way.
     const PlainClient connects = before.client();
     rests.send(PlainClient::request(2, "stop"));
@@ -303,8 +312,10 @@ TEST_CASE("another program goes on with those that wait for nothing, whatever th
     CHECK(after.serves());
     CHECK(after.asked == std::vector<std::string>{"stop", "hello", "x"});
     before.server.reset();  // as the exec closes what is not left
-    after.hear(waits, 1000);
-    CHECK(waits.is_over());
+    for (const PlainClient* each : {&waits, &says_half, &says_nothing}) {
+        after.hear(*each, 1000);
+        CHECK(each->is_over());
+    }
 }
 
 TEST_CASE("where the path has gone meanwhile, another program listens there anew") {
@@ -335,6 +346,20 @@ TEST_CASE("where no descriptor is left, one client at a time is let in") {
         CHECK(echo.hear(clients[2], expected.size()) == expected);
     }
     CHECK(echo.serves());
+}
+
+TEST_CASE("the last descriptor is taken by a client, and the next one is let in all the same") {
+    Echo echo;
+    const std::string request = PlainClient::request(1, "x");
+    const PlainClient first = echo.client();
+    first.send(request);
+    NoDescriptors left;
+    left.free_one();
+    REQUIRE(echo.hear(first, replier_greeting.size() + request.size()).ends_with(request));
+    left.free_one();
+    const PlainClient second = echo.client();
+    second.send(request);
+    CHECK(echo.hear(second, replier_greeting.size() + request.size()).ends_with(request));
 }
 
 TEST_CASE("another kind of file at the path is left alone") {
