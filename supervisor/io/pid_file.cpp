@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -98,6 +99,12 @@ Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_
         if (!file) return tl::unexpected(system_error("open", path, errno));
         if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
             if (errno != EWOULDBLOCK) return tl::unexpected(system_error("flock", path, errno));
+            // A pmctl that looks whether a supervisor lives has it shared, for a moment.
+            if (::flock(file.get(), LOCK_SH | LOCK_NB) == 0) {
+                file.close();
+                ::poll(nullptr, 0, 1);
+                continue;
+            }
             return fail(
                 fmt::format("a supervisor runs already in '{}' (pid {})", runtime_dir, read_pid(file.get())));
         }

@@ -22,7 +22,7 @@ BUILD = os.environ.get("PMCTL_BUILD", "build")
 PMCTL = os.path.join(BUILD, "cli", "pmctl")
 PMCTLD = os.path.join(BUILD, "supervisor", "pmctld")
 PUPPET = os.path.join(BUILD, "tests", "tools", "puppet")
-CAP = float(os.environ.get("PMCTL_TEST_CAP", "40"))  # seconds; under a sanitizer and load everything is slow
+CAP = float(os.environ.get("PMCTL_TEST_CAP", "100"))  # seconds; under a sanitizer and load everything is slow
 
 PORTS_EACH = 40
 FIRST_PORT = 21000
@@ -177,7 +177,7 @@ listen = "{self.http}"
 
     def environment(self, extra=None):
         env = dict(os.environ)
-        for name in ("PMCTL_CONFIG", "PMCTL_SOCKET", "NOTIFY_SOCKET"):
+        for name in ("PMCTL_CONFIG", "PMCTL_SOCKET", "NOTIFY_SOCKET", "NO_COLOR"):
             env.pop(name, None)
         env.update(extra or {})
         return env

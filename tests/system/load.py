@@ -3,6 +3,7 @@
 import http.client
 import select
 import threading
+import time
 
 from harness import deadline, left
 
@@ -15,6 +16,7 @@ class Load:
         self.over = threading.Event()
         self.good = 0
         self.bad = []
+        self.bad_begun = []  # when each of those was begun, by time.monotonic()
         self.lock = threading.Lock()
         self.threads = [threading.Thread(target=self.run, daemon=True) for _ in range(clients)]
 
@@ -30,6 +32,7 @@ class Load:
 
     def run(self):
         while not self.over.is_set():
+            begun = time.monotonic()
             try:
                 found = self.ask()
             except (OSError, http.client.HTTPException) as error:
@@ -39,11 +42,13 @@ class Load:
                     self.good += 1
                 else:
                     self.bad.append(found)
+                    self.bad_begun.append(begun)
 
     def more(self, count, cap=None):
         """Waits until so many more requests were answered."""
         wanted = self.good + count
         until = deadline(cap)
-        while self.good < wanted and not self.bad:
+        bad = len(self.bad)
+        while self.good < wanted and len(self.bad) == bad:
             assert left(until) > 0, "the load stands still"
             select.select([], [], [], 0.01)

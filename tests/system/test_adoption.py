@@ -1,5 +1,6 @@
 """A supervisor that is killed takes nothing with it: the next one goes on with what runs."""
 
+import contextlib
 import http.client
 import os
 import signal
@@ -118,12 +119,17 @@ env = { RELEASE = "1" }
     def test_the_store_knows_each_run_before_it_matters(self):
         world = self.begin('[instances.web]\ncommand = ["DEMO"]\n')
         row = world.row("web")
-        self.killed(world)
-        with sqlite3.connect(world.path("state", "state.db")) as db:
-            stored = db.execute("SELECT instance, pid, port, role, was_healthy, boot_id FROM runs").fetchall()
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
             boot = file.read().strip()
-        self.assertEqual(stored, [("web", row["pid"], row["port"], "current", 1, boot)])
+        expected = [("web", row["pid"], row["port"], "current", 1, boot)]
+        question = "SELECT instance, pid, port, role, was_healthy, boot_id FROM runs"
+        path = world.path("state", "state.db")
+        # That it was healthy is written a little later, by a thread of its own.
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+            world.until(lambda: db.execute(question).fetchall() == expected, "all of the run in the store")
+        self.killed(world)
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            self.assertEqual(db.execute(question).fetchall(), expected)
         world.start()
 
 

@@ -5,7 +5,7 @@ import resource
 import socket
 import subprocess
 
-from harness import PMCTL, PMCTLD, SystemTest, main
+from harness import CAP, PMCTL, PMCTLD, SystemTest, main
 
 
 class BadInput(SystemTest):
@@ -182,7 +182,7 @@ class BadInput(SystemTest):
             text=True,
             user=65534,
             env=world.environment(),
-            timeout=30,
+            timeout=CAP,
             check=False,
         )
         self.assertEqual(done.returncode, 7, done.stderr)

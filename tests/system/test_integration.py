@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 
-from harness import PMCTLD, LineStream, SystemTest, deadline, main
+from harness import CAP, PMCTLD, LineStream, SystemTest, deadline, main
 
 
 class Integration(SystemTest):
@@ -34,7 +34,7 @@ class Integration(SystemTest):
         self.until_told(sock, "READY=1")
         world.process.send_signal(signal.SIGTERM)
         self.until_told(sock, "STOPPING=1")
-        self.assertEqual(world.process.wait(30), 0)
+        self.assertEqual(world.process.wait(CAP), 0)
 
     def test_the_watchdog_is_fed(self):
         world = self.world("")
@@ -55,7 +55,7 @@ class Integration(SystemTest):
         world.report("web").wait("signal")
         self.assertIsNone(world.process.poll())
         world.process.send_signal(signal.SIGTERM)
-        self.assertEqual(world.process.wait(30), 0)
+        self.assertEqual(world.process.wait(CAP), 0)
 
     def test_its_log_file_is_opened_again_by_usr1_and_has_a_bound(self):
         world = self.world("[instances.web]\nhealth.kind='none'\ncommand = ['/bin/sleep', '1000']\n")
@@ -82,7 +82,7 @@ class Integration(SystemTest):
     def test_as_pid_1_it_reaps_what_it_never_started(self):
         if os.getuid() != 0 or shutil.which("unshare") is None:
             self.skipTest("a PID namespace takes root and unshare")
-        if subprocess.run(["unshare", "--pid", "--fork", "true"], check=False, capture_output=True).returncode != 0:
+        if subprocess.run(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "true"], check=False, capture_output=True).returncode != 0:
             self.skipTest("no PID namespace can be had here")
         world = self.world()
         # A shell whose child outlives it: an orphan that ends later, of nobody's run.
@@ -107,7 +107,7 @@ command = {world.puppet('web', 'daemon', 'exit 0')}
         world.report("web").wait("exit")
         world.until(lambda: (r := world.row("web")) and r["state"] == "Stopped")
         world.ctl("down")
-        process.wait(30)
+        process.wait(CAP)
 
     def test_it_runs_without_a_home_and_with_little_environment(self):
         world = self.world("[instances.web]\nhealth.kind='none'\ncommand = ['/bin/sleep', '1000']\n")

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from harness import SystemTest, main
+from harness import CAP, SystemTest, main
 
 
 def alive(pid):
@@ -19,7 +19,7 @@ class Lifecycle(SystemTest):
         world = self.world()
         world.configure(f"[instances.web]\nhostname = 'shop.localhost'\ncommand = {world.puppet('web', 'listen')}\n")
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s", "web")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s", "web")
         row = world.row("web")
         self.assertEqual(row["state"], "Running")
         self.assertEqual(row["wanted"], "running")
@@ -61,7 +61,7 @@ class Lifecycle(SystemTest):
         world = self.world()
         world.configure(
             f"""[instances.web]
-stop_timeout = "200ms"
+stop_timeout = "2s"
 health.kind = "none"
 command = {world.puppet('web', 'ignore TERM', 'child ignore-term', 'daemon ignore-term')}
 """
@@ -163,13 +163,17 @@ health.timeout = "200ms"
         world.configure(
             f"""[instances.web]
 command = {world.puppet('web', 'answer 503', 'listen')}
-health.startup_timeout = "300ms"
+health.startup_timeout = "2s"
 """
         )
         world.start()
-        row = world.until_state("web", "Failed")
-        self.assertIn("not healthy within 300ms", row["reason"])
-        self.assertIn("HTTP 503", row["reason"])
+
+        # Where it was slow to listen, the last check may have been refused.
+        def failed_by_503():
+            row = world.row("web")
+            return row if row["state"] == "Failed" and "HTTP 503" in row["reason"] else None
+
+        self.assertIn("not healthy within 2s", world.until(failed_by_503, "a failed start")["reason"])
 
     def test_policies_decide_what_follows_an_exit(self):
         world = self.world()
@@ -237,16 +241,17 @@ command = {world.puppet('web', 'dump ' + world.path('dump.json'), 'listen')}
     def test_where_memory_runs_out_children_go_before_the_supervisor(self):
         world = self.world()
         world.configure(f"[instances.web]\ncommand = {world.puppet('web', 'listen')}\n")
+        begun = max(300, self.oom_score("self"))  # raising is everybody's right
 
         def begin_with_a_score():
             with open("/proc/self/oom_score_adj", "w", encoding="utf-8") as file:
-                file.write("300")  # raising is everybody's right
+                file.write(str(begun))
 
         world.start(preexec=begin_with_a_score)
         world.ctl("wait", "--for", "healthy")
         own = self.oom_score(world.process.pid)
-        self.assertIn(own, (-900, 300))
-        children = 300 if own == -900 else 400
+        self.assertIn(own, (-900, begun))
+        children = begun if own == -900 else min(begun + 100, 1000)
         self.assertEqual(self.oom_score(world.row("web")["pid"]), children)
         # One that goes on remembers what it was begun with.
         world.ctl("upgrade")

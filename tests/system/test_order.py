@@ -3,7 +3,7 @@
 import json
 import os
 
-from harness import SystemTest, main
+from harness import CAP, SystemTest, main
 
 
 class Order(SystemTest):
@@ -36,14 +36,14 @@ command = {world.puppet('web', 'listen')}
         self.assertIn("'api'", row["reason"])
         self.assertEqual(world.report("api").lines(), [])
         world.write("gate", "")
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         self.assertEqual(self.times(world, "→ Running"), ["db", "api", "web"])
 
     def test_a_stop_of_all_goes_the_other_way_round(self):
         world = self.world()
         self.chain(world)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         world.ctl("stop", "--all")
         self.assertEqual(self.times(world, "→ Stopping"), ["web", "api", "db"])
         self.assertEqual({row["state"] for row in world.rows()}, {"Stopped"})
@@ -68,11 +68,11 @@ command = {world.puppet('b', 'listen')}
         world = self.world()
         self.chain(world)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         world.ctl("stop", "web")
         self.assertEqual(world.stop(), 0)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s", "db", "api")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s", "db", "api")
         row = world.row("web")
         self.assertEqual((row["state"], row["wanted"]), ("Stopped", "stopped"))
         self.assertIn("operator", row["reason"])
@@ -81,9 +81,9 @@ command = {world.puppet('b', 'listen')}
         world = self.world()
         self.chain(world)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         world.ctl("down")
-        self.assertEqual(world.process.wait(20), 0)
+        self.assertEqual(world.process.wait(CAP), 0)
         self.assertEqual(world.own_processes(), [])
         self.assertFalse(os.path.exists(world.path("run", "pmctld.sock")))
         world.ctl("status", status=5)
@@ -92,11 +92,11 @@ command = {world.puppet('b', 'listen')}
         world = self.world()
         self.chain(world)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         world.process.kill()
         world.process.wait()
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         own = [pid for pid in world.own_processes() if pid != world.process.pid]
         self.assertEqual(sorted(own), sorted(row["pid"] for row in world.rows()))
 

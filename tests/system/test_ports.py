@@ -2,7 +2,7 @@
 
 import socket
 
-from harness import SystemTest, main
+from harness import CAP, SystemTest, main
 
 
 def listener(port, host="127.0.0.1"):
@@ -69,7 +69,7 @@ command = {world.puppet('web', f'wait {gate}', 'listen')}
         world.start()
         first = world.until_state("web", "Running")
         world.ctl("restart", "--no-wait", "web")
-        with socket.create_connection(("127.0.0.1", first["port"]), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", first["port"]), timeout=CAP) as connection:
             connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
             self.assertTrue(connection.recv(100).startswith(b"HTTP/1."))
 

@@ -5,7 +5,7 @@ import json
 import os
 import signal
 
-from harness import SystemTest, main
+from harness import CAP, SystemTest, main
 
 
 class ReportOf(SystemTest):
@@ -34,11 +34,11 @@ command = {world.puppet('job')}
     def test_a_crash_a_stop_and_a_reload_are_told(self):
         world, config = self.worlds()
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         pid = world.report("web").wait("started").split()[1]
         os.kill(int(pid), signal.SIGKILL)
         world.report("web").wait("started", count=2)
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s", "web")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s", "web")
         world.ctl("stop", "job")
         world.configure(config + f"[instances.late]\nhealth.kind = 'none'\ncommand = {world.puppet('late')}\n")
         world.ctl("reload")
@@ -80,13 +80,13 @@ command = {world.puppet('job')}
     def test_the_history_outlasts_the_supervisor_and_its_absence_is_not_watched(self):
         world, _ = self.worlds()
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         world.ctl("stop", "job")
         before = self.report(world)
         self.assertEqual(before["not_watched_ms"], 0)
         self.assertEqual(world.stop(), 0)
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s", "web")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s", "web")
         after = self.report(world)
         self.assertEqual(after["covered_since"], before["covered_since"])
         self.assertGreater(after["not_watched_ms"], 0)
@@ -99,12 +99,12 @@ command = {world.puppet('job')}
     def test_what_an_adopted_process_did_while_nobody_watched_counts_neither_way(self):
         world, _ = self.worlds()
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         before = self.report(world)
         world.process.kill()
         world.process.wait()
         world.start()
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         self.assertEqual(len([line for line in world.report("web").lines() if line.startswith("started")]), 1)
         after = self.report(world)
         self.assertGreater(after["not_watched_ms"], 0)

@@ -1,12 +1,13 @@
 """pmctl up, as a developer runs it: in front, in the background, attached, and ended."""
 
+import contextlib
 import os
 import pty
 import re
 import signal
 import subprocess
 
-from harness import BUILD, PMCTL, LineStream, SystemTest, deadline, main
+from harness import BUILD, CAP, PMCTL, LineStream, SystemTest, deadline, main
 
 DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
 
@@ -45,6 +46,15 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
             self.assertIsNotNone(line, f"{missing} never came: {seen[-40:]}")
             seen.append(line)
             missing = {word for word in missing if word not in line}
+        return seen
+
+    def lines_until_one_of(self, lines, *words):
+        seen = []
+        until = deadline()
+        while not seen or not any(word in seen[-1] for word in words):
+            line = lines.next(until)
+            self.assertIsNotNone(line, f"none of {words} came: {seen[-40:]}")
+            seen.append(line)
         return seen
 
     def test_named_ones_alone_are_started_whatever_kind_of_name_it_is(self):
@@ -93,9 +103,9 @@ command = {world.puppet('other')}
         lines = LineStream(process.stdout.fileno())
         seen = self.lines_until(lines, "hello-from-web", "hello-from-api")
         self.assertFalse(any("\x1b" in line for line in seen), "escape codes in a pipe")
-        world.ctl("wait", "--for", "healthy", "--timeout", "30s")
+        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(CAP), 0)
         world.ctl("status", status=5)
         self.assertEqual(world.own_processes(), [])
 
@@ -111,7 +121,7 @@ command = {world.puppet('other')}
         process.send_signal(signal.SIGINT)
         world.report("web").wait("signal")
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(CAP)
         self.assertEqual(world.own_processes(), [])
 
     def test_detached_it_returns_when_all_are_healthy(self):
@@ -153,7 +163,7 @@ command = {world.puppet('other')}
         world.ctl("restart", "web")
         self.lines_until(lines, "hello-from-web")
         process.send_signal(signal.SIGINT)
-        process.wait(30)
+        process.wait(CAP)
         world.ctl("status")
 
     @staticmethod
@@ -201,7 +211,7 @@ command = {world.puppet('other')}
         world.ctl("down")
         while (line := lines.next(deadline())) is not None:
             seen.append(line)
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(CAP), 0)
         self.assertEqual(world.own_processes(), [])
         for name, numbers in self.numbers(seen).items():
             steps = list(zip([0, *numbers], numbers))
@@ -217,13 +227,15 @@ command = {world.puppet('other')}
         self.lines_until(lines, "hello-from-web", "hello-from-api")
         world.ctl("wait", "--for", "healthy")
         children = {row["pid"] for row in world.rows()}
-        for _ in range(4):
+        # The fifth, unless the machine is so slow that the first ones were over a minute ago.
+        for _ in range(20):
             os.kill(self.supervisor(world), signal.SIGABRT)
-            self.lines_until(lines, "(SIGABRT); started again")
-        os.kill(self.supervisor(world), signal.SIGABRT)
-        seen = self.lines_until(lines, "5 times within a minute")
+            seen = self.lines_until_one_of(lines, "(SIGABRT); started again", "5 times within a minute")
+            if "5 times within a minute" in seen[-1]:
+                break
+        self.assertIn("5 times within a minute", seen[-1])
         self.assertIn(world.path("run", "pmctld.log"), seen[-1])
-        self.assertEqual(process.wait(30), 5)
+        self.assertEqual(process.wait(CAP), 5)
         self.assertEqual(set(world.own_processes()), children)
         world.ctl("up", "-d")  # as it advises
         self.assertEqual({row["pid"] for row in world.rows()}, children)
@@ -238,7 +250,7 @@ command = {world.puppet('other')}
         world.write("pmctl.toml", valid + "comand = 1\n")
         os.kill(self.supervisor(world), signal.SIGKILL)
         self.lines_until(lines, "cannot be started again")
-        self.assertEqual(process.wait(30), 5)
+        self.assertEqual(process.wait(CAP), 5)
         self.assertEqual(len(world.own_processes()), 2)
         world.write("pmctl.toml", valid)
         world.ctl("up", "-d")
@@ -253,7 +265,7 @@ command = {world.puppet('other')}
             self.lines_until(lines, "started again")
         os.kill(self.supervisor(world), signal.SIGKILL)
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(CAP), 0)
         self.assertEqual(world.own_processes(), [])
 
     def test_attached_it_goes_on_with_the_next_supervisor(self):
@@ -271,8 +283,8 @@ command = {world.puppet('other')}
         world.ctl("restart", "web")
         self.lines_until(lines, "hello-from-web")
         world.ctl("down")
-        self.assertEqual(owner.wait(30), 0)
-        self.assertEqual(guest.wait(30), 5)
+        self.assertEqual(owner.wait(CAP), 0)
+        self.assertEqual(guest.wait(CAP), 5)
 
     def test_it_goes_on_with_a_supervisor_that_is_upgraded(self):
         world = self.two()
@@ -286,7 +298,7 @@ command = {world.puppet('other')}
         seen += self.lines_until(lines, "hello-from-web")
         self.assertFalse([line for line in seen if line.startswith("pmctl: ")])
         process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(30), 0)
+        self.assertEqual(process.wait(CAP), 0)
         self.assertEqual(world.own_processes(), [])
 
     def test_only_the_named_ones_and_what_they_need_are_started(self):
@@ -305,11 +317,14 @@ command = {world.puppet('other')}
                 stdin=subprocess.DEVNULL,
                 stdout=theirs,
                 env=world.environment({"TERM": "xterm-256color", **env}),
-                timeout=30,
+                timeout=CAP,
                 check=False,
             )
             os.close(theirs)
-            text = os.read(ours, 65536).decode()
+            text = ""
+            with contextlib.suppress(OSError):  # EIO: that was all
+                while True:
+                    text += os.read(ours, 65536).decode()
             os.close(ours)
             self.assertIn("Running", text)
             self.assertEqual("\x1b[" in text, coloured, text)

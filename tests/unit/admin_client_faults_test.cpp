@@ -99,16 +99,24 @@ TEST_CASE("an answer without an end is given up at the limits") {
 TEST_CASE("the time of a call is over, wherever it is") {
     AdminClientTest test;
     test.set();
+    // Where the machine stood still for so long that it came less far, it is given twice as long.
+    const auto late = [&](const std::string& url, const std::string& where) {
+        for (Duration limit = test.brief;; limit *= 2) {
+            const std::string expected = "timed out after " + describe_duration(limit) + where;
+            const std::string error = test.fetch(url, limit).error;
+            if (error != expected && limit < std::chrono::seconds(5)) continue;
+            CHECK(error == expected);
+            return;
+        }
+    };
     ScriptedService silent(test.loop, [](Peer&) {});
-    CHECK(test.fetch(silent.url(), test.brief).error == "timed out after 400ms");
+    late(silent.url(), "");
     ScriptedService dripping(test.loop, [](Peer& peer) {
         peer.send("HTTP/1.1 200 OK\r\nContent-Length: 15000000\r\n\r\n");
         peer.send_forever("x");
     });
-    CHECK(test.fetch(dripping.url(), test.brief).error ==
-          "timed out after 400ms in the middle of the answer");
-    CHECK(test.fetch("https://127.0.0.1:" + silent.port, test.brief).error ==
-          "timed out after 400ms in the TLS handshake");
+    late(dripping.url(), " in the middle of the answer");
+    late("https://127.0.0.1:" + silent.port, " in the TLS handshake");
 }
 
 TEST_CASE("a service that takes no connection is timed out too") {

@@ -69,7 +69,7 @@ class Upgrading {
     void upgrade(const Client& client) {
         upgrade();
         pollfd gone{client.fd(), POLLIN, 0};
-        REQUIRE(::poll(&gone, 1, 10'000) == 1);
+        REQUIRE(::poll(&gone, 1, 60'000) == 1);
     }
 
   private:

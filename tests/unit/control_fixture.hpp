@@ -91,9 +91,9 @@ class TestDoor {
         run([&](Control& control) { count = control.parked(); });
         return count;
     }
-    // Up to ten seconds; for what happens on nng's threads and tells nobody.
+    // Up to a minute; for what happens on nng's threads and tells nobody.
     bool eventually_parked(std::size_t count) {
-        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(60);
         while (parked() != count && std::chrono::steady_clock::now() < until) std::this_thread::yield();
         return parked() == count;
     }

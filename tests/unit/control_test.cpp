@@ -69,7 +69,7 @@ TEST_CASE("any number of waiting requests is answered by one wake") {
     door.wake(Topic::Status);
     for (Client& client : clients) {
         pollfd ready{client.fd(), POLLIN, 0};
-        REQUIRE(::poll(&ready, 1, 10'000) == 1);
+        REQUIRE(::poll(&ready, 1, 60'000) == 1);
         const auto reply = client.receive();
         REQUIRE(reply.has_value());
         REQUIRE(reply->has_value());
@@ -107,7 +107,7 @@ TEST_CASE("followers of logs are asked again after each wake, however fast they 
         lines = 3;
         door.wake(Topic::Logs);
         pollfd ready{client.fd(), POLLIN, 0};
-        REQUIRE(::poll(&ready, 1, 10'000) == 1);
+        REQUIRE(::poll(&ready, 1, 60'000) == 1);
         const auto reply = client.receive();
         REQUIRE(reply.has_value());
         CHECK(std::get<LogsReply>(**reply).lines.size() == 3);
@@ -130,7 +130,7 @@ TEST_CASE("an answer that is held goes when it is released, and others are answe
         return count;
     };
     const auto eventually_held = [&](std::size_t count) {
-        const auto until = std::chrono::steady_clock::now() + 10s;
+        const auto until = std::chrono::steady_clock::now() + 60s;
         while (held() != count && std::chrono::steady_clock::now() < until) std::this_thread::yield();
         return held() == count;
     };
@@ -143,7 +143,7 @@ TEST_CASE("an answer that is held goes when it is released, and others are answe
 
     const auto generation_for = [](Client& client) -> std::uint64_t {
         pollfd ready{client.fd(), POLLIN, 0};
-        if (::poll(&ready, 1, 10'000) != 1) return 0;
+        if (::poll(&ready, 1, 60'000) != 1) return 0;
         const auto reply = client.receive();
         return reply && *reply ? std::get<ActionReply>(**reply).generation : 0;
     };
@@ -182,7 +182,7 @@ TEST_CASE("a client that goes away while it waits is forgotten at once") {
     generation = 2;
     door.wake(Topic::Status);
     pollfd ready{stays.fd(), POLLIN, 0};
-    CHECK(::poll(&ready, 1, 10'000) == 1);
+    CHECK(::poll(&ready, 1, 60'000) == 1);
 }
 
 TEST_CASE("malformed, unknown and oversized requests are answered or dropped with no effect on others") {
@@ -213,7 +213,7 @@ TEST_CASE("a request that waits is told at once when the supervisor goes away") 
     REQUIRE(door.eventually_parked(1));
     door.close();
     pollfd ready{client.fd(), POLLIN, 0};
-    REQUIRE(::poll(&ready, 1, 10'000) == 1);
+    REQUIRE(::poll(&ready, 1, 60'000) == 1);
     const auto reply = client.receive();
     REQUIRE(reply.has_value());
     REQUIRE_FALSE(reply->has_value());

@@ -228,6 +228,7 @@ TEST_CASE("bytes that nobody asked for end a kept connection") {
 }
 
 TEST_CASE("refused on both addresses, then up on ::1, then on another port") {
+    if (!has_ipv6()) return;
     ProbeTest test;
     const BoundPort closed(LoopbackAddress::V4, false);
     CHECK(test.check(closed.port).error == "connection refused");

@@ -50,7 +50,7 @@ TEST_CASE("The supervisor is spared where that is permitted, and else its childr
     REQUIRE(children);
     CHECK((after == spared_oom_score || after == before));
     CHECK(*children == child_oom_score(before, after < 0));
-    CHECK(after < *children);
+    CHECK((after < *children || after == 1000));  // where it was begun with the highest
     std::ofstream("/proc/self/oom_score_adj") << before << std::flush;
 }
 

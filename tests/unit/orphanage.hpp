@@ -11,12 +11,23 @@
 
 #include <array>
 #include <cstdint>
+#include <cstdio>
 #include <string>
 
+#include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/spawn.hpp"
 #include "tests/unit/spawned.hpp"
 
 namespace pmctl::test {
+
+// PIDFD_INFO_EXIT is told since then.
+inline bool kernel_tells() {
+    int major = 0;
+    int minor = 0;
+    const std::string release = read_proc("/proc/sys/kernel/osrelease");
+    REQUIRE(std::sscanf(release.c_str(), "%d.%d", &major, &minor) == 2);
+    return major > 6 || (major == 6 && minor >= 15);
+}
 
 // Whether the foster parent takes note of its children's ends: at once, or when it is told to.
 enum class Reaping { AtOnce, WhenTold };

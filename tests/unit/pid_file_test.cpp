@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -9,6 +10,8 @@
 
 #include <cstring>
 #include <fstream>
+#include <future>
+#include <thread>
 
 #include "tests/unit/spawned.hpp"
 
@@ -44,6 +47,21 @@ TEST_CASE("The folder is made, private, and the file says who runs") {
         CHECK((::fcntl(held->fd(), F_GETFD) & FD_CLOEXEC) != 0);
     }
     CHECK(::access((run + "/pmctld.pid").c_str(), F_OK) != 0);
+}
+
+TEST_CASE("Who only looks whether one runs is not taken for one") {
+    const TempFolder folder;
+    const Descriptor looks(::open((folder.path + "/pmctld.pid").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(::flock(looks.get(), LOCK_SH | LOCK_NB) == 0);
+    std::promise<void> begun;
+    std::thread takes([&] {
+        begun.set_value();
+        CHECK(PidFile::take(folder.path));
+    });
+    begun.get_future().get();
+    std::this_thread::yield();
+    ::flock(looks.get(), LOCK_UN);
+    takes.join();
 }
 
 TEST_CASE("A second supervisor is refused, with the first one's pid, and taken when that is gone") {

@@ -24,15 +24,6 @@ bool is_known(const EndReport& report, const ExitStatus& status) {
     return report.kind == EndReport::Kind::Known && report.status == status;
 }
 
-// PIDFD_INFO_EXIT is told since then.
-bool kernel_tells() {
-    int major = 0;
-    int minor = 0;
-    const std::string release = read_proc("/proc/sys/kernel/osrelease");
-    REQUIRE(std::sscanf(release.c_str(), "%d.%d", &major, &minor) == 2);
-    return major > 6 || (major == 6 && minor >= 15);
-}
-
 }  // namespace
 
 TEST_CASE("a process that another one reaps tells how it ended") {

@@ -84,7 +84,7 @@ class PlainClient {
                 return body;
             }
             pollfd ready{fd_, POLLIN, 0};
-            REQUIRE(::poll(&ready, 1, 20'000) == 1);
+            REQUIRE(::poll(&ready, 1, 60'000) == 1);
             const std::string more = received();
             if (more.empty() && is_over()) return "";
             come_ += more;

@@ -25,6 +25,16 @@
 namespace pmctl {
 
 // A socket bound to a free port of loopback; listening or not.
+inline bool has_ipv6() {
+    const int fd = open_loopback_socket(LoopbackAddress::V6);
+    sockaddr_in6 any{};
+    any.sin6_family = AF_INET6;
+    any.sin6_addr = IN6ADDR_LOOPBACK_INIT;
+    const bool is_bound = fd >= 0 && ::bind(fd, reinterpret_cast<const sockaddr*>(&any), sizeof any) == 0;
+    if (fd >= 0) ::close(fd);
+    return is_bound;
+}
+
 struct BoundPort {
     explicit BoundPort(LoopbackAddress address, bool listening) : fd(open_loopback_socket(address)) {
         REQUIRE(fd >= 0);

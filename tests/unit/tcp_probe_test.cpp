@@ -34,6 +34,7 @@ TEST_CASE("a port where nobody listens is refused, time after time") {
 }
 
 TEST_CASE("a server on ::1 alone is found, and its address remembered until the run is forgotten") {
+    if (!has_ipv6()) return;
     ProbeTest test;
     ScriptedServer server(test.loop, [](ScriptedServer::Peer&) {}, LoopbackAddress::V6);
     for (std::size_t i = 1; i <= 2; ++i) {
