@@ -199,7 +199,12 @@ void Supervisor::stop_if_idle(Instance& instance, Now now) {
                    std::any_of(other->members.begin(), other->members.end(),
                                [](const auto& each) { return each->replica.wanted == Wanted::Running; });
         });
-    if (needed) return watch_idle(instance, now.steady);
+    // Who asked for it still waits for it to come up.
+    const bool awaited = now.steady < instance.demanded_at + policy.health.startup_timeout &&
+                         std::none_of(
+                             instance.members.begin(), instance.members.end(),
+                             [](const auto& member) { return member->routed != 0; });
+    if (needed || awaited) return watch_idle(instance, now.steady);
     if (instance.asked_at + policy.idle_timeout > now.steady) return watch_idle(instance, instance.asked_at);
     for (const auto& member : instance.members) {
         if (member->replica.wanted != Wanted::Running) continue;

@@ -184,6 +184,23 @@ TEST_CASE("idle_timeout without a question stops it, and the next question start
     CHECK(world.effects.starts("web") == 2);
 }
 
+TEST_CASE("What was asked for and comes up slowly is not idle meanwhile, unless it takes too long for that") {
+    World world;
+    world.app("web").healthy_after = 20s;
+    world.apply({asked_for("web", 100ms)});
+    ask(world, "web.test");
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    CHECK(world.effects.starts("web") == 1);
+    REQUIRE(world.run_until_phase("web", Phase::Stopped, 2s));
+    CHECK(world.reason("web") == "idle: no route query for 100ms");
+
+    world.app("web").healthy_after = 10h;
+    ask(world, "web.test");
+    const Duration asked = world.time();
+    REQUIRE(world.run_until_phase("web", Phase::Stopped, 2min));
+    CHECK(world.time() - asked >= 60s);
+}
+
 TEST_CASE("An operator's stop is not undone by questions, and a start counts as one") {
     World world;
     world.apply({asked_for("web", 1min)});
