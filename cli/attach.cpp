@@ -202,8 +202,8 @@ void Attachment::take_signal() {
         detached_ = true;
         return;
     }
+    send_down();  // before anything is written: whoever reads may have ended by the same Ctrl-C
     session_.flush();
-    send_down();
 }
 
 void Attachment::send_down() {

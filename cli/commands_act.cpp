@@ -99,8 +99,7 @@ Result<int> run_reload(Session& session) {
 
     Waiting waiting(Goal::Converged);
     for (const Change& each : reply->changes) {
-        // What was removed has no row to wait for, unless its process takes its time.
-        if (each.action != "keep" && each.action != "stop") waiting.add(each.instance, 0);
+        if (each.action != "keep") waiting.add(each.instance, 0);
     }
     for (const std::string& name : reply->stale) waiting.add(name, 0);
     const auto over = follow(*client, waiting, args.timeout, [](const auto&) {});

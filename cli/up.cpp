@@ -13,6 +13,8 @@ namespace pmctl {
 
 namespace {
 
+constexpr std::string_view stopped_by_operator = "stopped by an operator";  // as the supervisor says it
+
 // One that runs already is given this configuration.
 Result<void> apply_to(Session& session, Client& client, const std::string& config) {
     const Targets& targets = session.args().targets;
@@ -58,11 +60,18 @@ Result<OwnPmctld> start_new(Session& session, const std::string& config, const s
     return OwnPmctld{*pid, std::move(words)};
 }
 
-Result<int> wait_until_healthy(Session& session, Client& client) {
-    const auto rows = client.ask_for<StatusReply>(StatusRequest{session.args().targets, 0, {}});
-    if (!rows) return tl::unexpected(rows.error());
+// A stop outlasts the supervisor: who expects 'up' to start everything is told.
+void tell_stopped(Session& session, const std::vector<StatusRow>& rows) {
+    std::string names;
+    for (const StatusRow& row : rows) {
+        if (row.wanted == "stopped" && row.reason == stopped_by_operator) names += " " + row.name;
+    }
+    if (!names.empty()) session.say("stopped by an operator, and stays so until: pmctl start" + names);
+}
+
+Result<int> wait_until_healthy(Session& session, Client& client, const std::vector<StatusRow>& rows) {
     Waiting waiting(Goal::Converged);
-    for (const StatusRow& row : rows->rows) {
+    for (const StatusRow& row : rows) {
         if (row.wanted == "running") waiting.add(row.name, 0);
     }
     return follow_and_tell(session, client, waiting);
@@ -96,7 +105,10 @@ Result<int> run_up(Session& session) {
         if (auto named = start_named(session, *client, own->pid); !named)
             return tl::unexpected(named.error());
     }
-    if (args.detach) return wait_until_healthy(session, *client);
+    const auto rows = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
+    if (!rows) return tl::unexpected(rows.error());
+    tell_stopped(session, rows->rows);
+    if (args.detach) return wait_until_healthy(session, *client, rows->rows);
     session.flush();
     return attach(session, *socket, args.targets, client->peer_pid(), std::move(own));
 }

@@ -9,7 +9,10 @@ namespace {
 Verdict judge_start(const StatusRow& row, std::uint64_t run_before, bool later_run) {
     if (row.wanted == "stopped") return Verdict::Failed;
     if (is_up(row) && (!later_run || row.run > run_before)) return Verdict::Done;
-    if (later_run && row.update && row.update->state == "failed") return Verdict::Failed;
+    const bool update_failed = row.update && row.update->state == "failed";
+    if (later_run && update_failed) return Verdict::Failed;
+    // What ran before the update goes on.
+    if (update_failed && row.state == "Running") return Verdict::Done;
     // A start that failed has a run of its own, or none at all.
     if (row.outlook == Outlook::Stuck && (row.run > run_before || !row.pid)) return Verdict::Failed;
     return Verdict::Open;

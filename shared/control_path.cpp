@@ -1,5 +1,7 @@
 #include "shared/control_path.hpp"
 
+#include <algorithm>
+
 #include "shared/fnv.hpp"
 #include "shared/path.hpp"
 #include "shared/toml.hpp"
@@ -7,16 +9,56 @@
 namespace pmctl {
 namespace {
 
-// `supervisor.runtime_dir` as written; "" where it is not set.
-Result<std::string> runtime_dir_of(const std::string& path, const std::string& text) {
+constexpr std::string_view key = "runtime_dir";
+constexpr std::string_view blanks = " \t\r";
+
+// A line without the blanks around it; "" for a comment.
+std::string_view trimmed(std::string_view line) {
+    line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+    line.remove_suffix(line.size() - std::min(line.find_last_not_of(blanks) + 1, line.size()));
+    return line.starts_with('#') ? std::string_view() : line;
+}
+
+// The first line that `is_wanted` of those that are no comments; "": none.
+template <class Wanted>
+std::string_view line_with(std::string_view text, Wanted is_wanted) {
+    while (!text.empty()) {
+        const std::size_t end = std::min(text.find('\n'), text.size());
+        const std::string_view line = trimmed(text.substr(0, end));
+        if (is_wanted(line)) return line;
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+    return {};
+}
+
+bool may_name_it(std::string_view text) {
+    return text.find(key) != std::string_view::npos && !line_with(text, [](std::string_view line) {
+                                                            return line.find(key) != std::string_view::npos;
+                                                        }).empty();
+}
+
+// From a text that is no TOML, by the line that says so in [supervisor]; "" where none does.
+std::string runtime_dir_in_lines(std::string_view text) {
+    bool is_in_table = false;
+    const std::string_view line = line_with(text, [&](std::string_view each) {
+        if (each.starts_with('[')) is_in_table = each.starts_with("[supervisor]");
+        return (is_in_table && each.starts_with(key)) || each.starts_with("supervisor.runtime_dir");
+    });
+    const std::size_t begin = line.find_first_of("'\"");
+    if (begin == std::string_view::npos) return "";
+    const std::size_t end = line.find(line[begin], begin + 1);
+    return end == std::string_view::npos ? "" : std::string(line.substr(begin + 1, end - begin - 1));
+}
+
+// `supervisor.runtime_dir` as written; "" where it is not set. Somebody may be writing the file just now, and
+// the supervisor is to be reached all the same.
+std::string runtime_dir_of(const std::string& text) {
+    if (!may_name_it(text)) return "";
     try {
         const toml::table table = toml::parse(text);
         return table.at_path("supervisor.runtime_dir").value_or(std::string());
-    } catch (const toml::parse_error& error) {
-        const auto where = error.source().begin;
-        return fail(ErrorKind::Invalid, path + ":" + std::to_string(where.line) + ":" +
-                                            std::to_string(where.column) + ": " +
-                                            std::string(error.description()));
+    } catch (const toml::parse_error&) {
+        return runtime_dir_in_lines(text);
     }
 }
 
@@ -59,14 +101,8 @@ Result<std::string> control_socket(const ControlSocketQuestion& question) {
         return fail(ErrorKind::Invalid,
                     "no configuration and no socket: name one with --config FILE or --socket PATH");
     } else {
-        std::string runtime_dir;
-        if (question.config_text.find("runtime_dir") != std::string::npos) {
-            auto named = runtime_dir_of(question.config_path, question.config_text);
-            if (!named) return tl::unexpected(named.error());
-            runtime_dir = std::move(*named);
-            if (!runtime_dir.empty())
-                runtime_dir = resolve_path(folder_of(question.config_path), runtime_dir);
-        }
+        std::string runtime_dir = runtime_dir_of(question.config_text);
+        if (!runtime_dir.empty()) runtime_dir = resolve_path(folder_of(question.config_path), runtime_dir);
         if (runtime_dir.empty())
             runtime_dir = default_runtime_dir(question.uid, question.xdg_runtime_dir,
                                               config_hash(question.config_path));

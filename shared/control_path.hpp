@@ -39,8 +39,8 @@ struct ControlSocketQuestion {
 
 // The socket's path, absolute unless the flag or the variable names a relative one: in that order the flag,
 // the variable, `runtime_dir` of the text, the default. Without a full load: the rest of the text may be
-// wrong, and is not parsed at all where it never says "runtime_dir". Invalid: no configuration and no socket
-// named, a text that has "runtime_dir" and is no TOML, or a path over max_socket_path_bytes.
+// wrong, even no TOML, and is not parsed at all where "runtime_dir" stands in comments alone. Invalid: no
+// configuration and no socket named, or a path over max_socket_path_bytes.
 Result<std::string> control_socket(const ControlSocketQuestion& question);
 
 }  // namespace pmctl

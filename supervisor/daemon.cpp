@@ -192,7 +192,8 @@ Result<Handover> Daemon::gather() {
     handover.version = PMCTL_VERSION;
     handover.child_defaults = origin_.child_defaults;
     handover.pid_file = copy_for_exec(origin_.pid_file.fd());
-    if (!handover.pid_file) return fail("no descriptors left");
+    handover.state_lock = copy_for_exec(origin_.state_lock.get());
+    if (!handover.pid_file || !handover.state_lock) return fail("no descriptors left");
     const int listening = http_ ? http_->listening() : http_listening_.get();
     if (listening >= 0) {
         handover.http = copy_for_exec(listening);

@@ -26,6 +26,7 @@ class Daemon {
     // What the next program needs of this one's start.
     struct Origin {
         const PidFile& pid_file;
+        const Descriptor& state_lock;
         ChildDefaults child_defaults;
         std::vector<std::string> command;  // how to call it: Upgrade::make
     };

@@ -18,6 +18,7 @@
 #include "supervisor/io/proc_files.hpp"
 #include "supervisor/io/signals.hpp"
 #include "supervisor/io/socket_group.hpp"
+#include "supervisor/io/state_lock.hpp"
 #include "supervisor/logging.hpp"
 #include "supervisor/offline.hpp"
 
@@ -68,6 +69,9 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     const auto pid_file = handover->pid_file ? PidFile::resume(runtime_dir, std::move(handover->pid_file))
                                              : PidFile::take(runtime_dir, *group);
     if (!pid_file) return fail_start(pid_file.error().message);
+    const auto state_lock = handover->state_lock ? Result<Descriptor>(std::move(handover->state_lock))
+                                                 : lock_state(config.supervisor.state_dir);
+    if (!state_lock) return fail_start(state_lock.error().message);
     const std::string socket = socket_in(config.supervisor.runtime_dir);
     if (!handover->control) {
         if (auto removed = remove_stale_socket(socket); !removed) return fail_start(removed.error().message);
@@ -94,7 +98,7 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     Supervisor supervisor(**effects, std::move(environment),
                           inheritance_of(std::move(stored), flags.only, std::move(left->runs)));
     Daemon daemon(loop, **effects, supervisor, Notifier::from_environment(),
-                  {*pid_file, handover->child_defaults, command_of(config, flags)});
+                  {*pid_file, *state_lock, handover->child_defaults, command_of(config, flags)});
     if (auto opened = daemon.open_door(config.supervisor, *group,
                                        {std::move(handover->control), std::move(handover->clients)});
         !opened)

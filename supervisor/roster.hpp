@@ -79,7 +79,7 @@ struct Instance {
     TimePoint led_at{};                   // someone was led to one of its replicas last; TimePoint{}: never
     // With on_demand = true:
     TimePoint asked_at{};                  // the last question for one of its hostnames, or start
-    TimePoint demanded_at{};               // the question that started it last
+    TimePoint demanded_at{};               // when it was last started on demand
     TimePoint idle_at = TimePoint::max();  // its place among those that may be idle
 
     std::uint32_t replicas() const { return scale.value_or(spec->replicas); }

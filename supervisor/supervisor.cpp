@@ -187,7 +187,7 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     if (actions.ended || std::holds_alternative<SpawnFailed>(event)) record_rest(member, now);
     if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running) {
         release_holds(member, now);
-        if (member.replica.spec->policy.on_demand) watch_idle(*member.instance, now.steady);
+        if (member.replica.spec->policy.on_demand) begin_demand(*member.instance, now);
     }
 }
 
@@ -265,7 +265,9 @@ void Supervisor::carry_out(Member& member, const Actions& actions, Now now) {
 
 void Supervisor::check_run(Member& member, const Run& run) {
     const Replica& replica = member.replica;
-    const HealthSettings& health = replica.spec->policy.health;
+    const bool is_candidate = replica.candidate && replica.candidate->number == run.number;
+    const InstanceSpec& spec = is_candidate ? *replica.spec : judged_by(replica);
+    const HealthSettings& health = spec.policy.health;
     CheckRequest request;
     request.run = run.number;
     request.kind = health.kind;
@@ -276,11 +278,11 @@ void Supervisor::check_run(Member& member, const Run& run) {
     const bool plain = health.kind != HealthKind::Exec && health.path.find('$') == std::string::npos;
     if (plain) {
         request.path = health.path;
-    } else if (auto launch = launch_of(member, *replica.spec, run.port)) {
+    } else if (auto launch = launch_of(member, spec, run.port)) {
         request.path = launch->health_path;
         if (health.kind == HealthKind::Exec) {
             auto command = std::move(launch->health_command);
-            request.exec = request_of(member, replica.spec->process, std::move(*launch));
+            request.exec = request_of(member, spec.process, std::move(*launch));
             request.exec->argv = std::move(command);
         }
     }

@@ -226,6 +226,7 @@ class Supervisor {
     void update_routes(Now now);
     void start_on_demand(Instance& instance, Now now);
     bool may_be_asked_for(const Member& member) const;
+    void begin_demand(Instance& instance, Now now);
     void watch_idle(Instance& instance, TimePoint when);
     void stop_idle(Now now);
     void stop_if_idle(Instance& instance, Now now);

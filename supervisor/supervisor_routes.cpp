@@ -159,11 +159,17 @@ void Supervisor::start_on_demand(Instance& instance, Now now) {
     bool begins = false;
     for (const auto& member : instance.members) {
         if (!may_be_asked_for(*member) || member->replica.wanted == Wanted::Running) continue;
-        if (!std::exchange(begins, true)) instance.demanded_at = now.steady;
+        begins = true;
         handle(*member, StartOrder{"asked for by a route query"}, now);
         note(member->name, "decision", "started: asked for by a route query", now);
     }
     if (begins) start_needed({&instance}, now);
+}
+
+// By a question, an operator, or what depends on it: for a while it is waited for.
+void Supervisor::begin_demand(Instance& instance, Now now) {
+    instance.demanded_at = now.steady;
+    watch_idle(instance, now.steady);
 }
 
 // It is looked at when it may have been idle for too long, had nobody asked after `when`; max(): never.

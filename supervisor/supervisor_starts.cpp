@@ -80,6 +80,7 @@ std::optional<SpawnRequest> Supervisor::try_start(const Start& start, Now now) {
         wait_no_longer(member);
         if (const std::string gate = gate_of(member); !gate.empty()) {
             handle(member, Blocked{gate}, now);
+            if (!without_port_.empty()) ++ports_for_others_;  // it may have been woken for a port
             return std::nullopt;
         }
     }

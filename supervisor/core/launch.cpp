@@ -8,8 +8,9 @@
 namespace pmctl {
 namespace {
 
-constexpr std::array<std::string_view, 8> own_names = {"APP_ID", "DB_NAME",         "HOST",    "INSTANCE_ID",
-                                                       "PORT",   "INTERNAL_SECRET", "REPLICA", "VERSION"};
+// What a supervisor gives an instance: one that is itself an instance has it from another.
+constexpr std::array<std::string_view, 6> own_names = {"APP_ID",          "HOST", "INSTANCE_ID",
+                                                       "INTERNAL_SECRET", "PORT", "REPLICA"};
 constexpr std::array<std::string_view, 6> supervisor_names = {
     "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"};
 

@@ -100,7 +100,8 @@ void plan_known(const InstanceSpec& spec, std::uint32_t replicas, const Actual& 
     for (std::uint32_t number = 0; number < std::max(replicas, actual.replicas); ++number) {
         PlanEntry entry = kept;
         entry.number = number;
-        entry.name = replica_name(spec.id, number, std::max(replicas, actual.replicas));
+        // As it is called from then on; what goes keeps its name.
+        entry.name = replica_name(spec.id, number, number < replicas ? replicas : actual.replicas);
         if (number >= replicas) {
             entry.action = PlanAction::Stop;
             entry.reason = scaled;

@@ -44,7 +44,8 @@ std::string end_in_words(const Replica& replica, const Exited& end) {
         run.last_check && !run.last_check->result.ok ? ": " + run.last_check->result.error : "";
     switch (*run.stop_cause) {
         case StopCause::StartTimeout:
-            return "not healthy within " + format_duration(policy_of(replica).health.startup_timeout) + last;
+            return "not healthy within " + format_duration(judged_by(replica).policy.health.startup_timeout) +
+                   last;
         case StopCause::Unhealthy:
             return std::to_string(run.streak.bad) +
                    (run.streak.bad == 1 ? " failed check" : " failed checks") + " in a row" + last;
@@ -127,7 +128,7 @@ Actions on(Replica& replica, const UpdateCalledOff& end, Now now, double) {
 Actions on(Replica& replica, const Unrouted& left, Now now, double) {
     Actions actions;
     if (has_live_run(replica) && replica.run->number == left.run)
-        return of_run(step(*replica.run, RoutesLeft{left.by}, now, policy_of(replica)));
+        return of_run(step(*replica.run, RoutesLeft{left.by}, now, judged_by(replica).policy));
     rolling::unrouted(replica, left, now, actions);
     return actions;
 }
@@ -163,7 +164,7 @@ Actions on(Replica& replica, const Spawned& child, Now now, double) {
         return actions;
     }
     replica.run_spec = next_spec(replica);
-    replica.run = begin_run(child.run, child.pid, child.port, now, policy_of(replica).health);
+    replica.run = begin_run(child.run, child.pid, child.port, now, replica.run_spec->policy.health);
     rest(replica, Rest::AtRest, Phase::Stopped, "");
     return actions;
 }
@@ -189,7 +190,7 @@ Actions on(Replica& replica, const Checked& check, Now now, double random) {
     if (!is_current(replica, check.run)) return {};
     forgive_if_stable(replica, now);
     if (check.result.ok) replica.ports_lost = 0;
-    return of_run(step(*replica.run, GoodOrBad{check.result, random}, now, policy_of(replica)));
+    return of_run(step(*replica.run, GoodOrBad{check.result, random}, now, judged_by(replica).policy));
 }
 
 Actions on(Replica& replica, const Exited& end, Now now, double random) {
@@ -203,14 +204,14 @@ Actions on(Replica& replica, const Exited& end, Now now, double random) {
         return actions;
     }
     forgive_if_stable(replica, now);
-    step(*replica.run, ProcessExited{end.status}, now, policy_of(replica));
+    step(*replica.run, ProcessExited{end.status}, now, judged_by(replica).policy);
     return after_exit(replica, end, now, random);
 }
 
 Actions on(Replica& replica, const Woke&, Now now, double) {
     Actions actions;
     if (has_live_run(replica)) {
-        actions = of_run(step(*replica.run, DeadlinePassed{}, now, policy_of(replica)));
+        actions = of_run(step(*replica.run, DeadlinePassed{}, now, judged_by(replica).policy));
     } else if (replica.next_start != TimePoint::max() && now.steady >= replica.next_start) {
         actions = start_now(replica);
     }
@@ -250,6 +251,10 @@ Phase phase_of(const Replica& replica) {
 bool runs_old_spec(const Replica& replica) {
     return has_live_run(replica) && replica.run_spec != replica.spec &&
            (!replica.run_spec || replica.run_spec->process != replica.spec->process);
+}
+
+const InstanceSpec& judged_by(const Replica& replica) {
+    return replica.run_spec && runs_old_spec(replica) ? *replica.run_spec : *replica.spec;
 }
 
 bool completed(const Replica& replica) {

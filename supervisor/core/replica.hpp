@@ -88,6 +88,9 @@ const Run* find_run(const Replica& replica, RunNumber run);
 // What the next current run is started from: what is configured, but what ran last while an update to that is
 // under way or has failed.
 const SpecPtr& next_spec(const Replica& replica);
+// What the current run is checked, judged and stopped by: what is configured, unless another process is. Then
+// that by which it was started: a new version may have another health path, and the old one serves on.
+const InstanceSpec& judged_by(const Replica& replica);
 // A program that leaves a listener of its own behind looks like one whose port was stolen: it is not to be
 // started for ever without a pause.
 constexpr std::uint32_t max_ports_lost = 5;

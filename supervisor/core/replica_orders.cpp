@@ -10,7 +10,7 @@ namespace pmctl::orders {
 namespace {
 
 void stop_current(Replica& replica, const StopOrder& order, Now now, Actions& actions) {
-    const RunActions what = step(*replica.run, order, now, policy_of(replica));
+    const RunActions what = step(*replica.run, order, now, judged_by(replica).policy);
     actions.signal = what.signal;
 }
 
@@ -28,11 +28,11 @@ Actions start_anew(Replica& replica, Duration drain, Now now) {
 }
 
 // A health kind that came or went, a shorter interval: in force from the next check on, which is now.
-void apply_policy(Replica& replica, const Policy& before, Now now) {
-    if (!has_live_run(replica) || before.health == policy_of(replica).health) return;
+void apply_health(Replica& replica, const HealthSettings& before, Now now) {
+    const HealthSettings& health = judged_by(replica).policy.health;
+    if (!has_live_run(replica) || before == health) return;
     Run& run = *replica.run;
     if (run.phase != Phase::Starting && run.phase != Phase::Running && run.phase != Phase::Unhealthy) return;
-    const HealthSettings& health = policy_of(replica).health;
     if (health.kind == HealthKind::None) {
         if (run.phase != Phase::Running) run.healthy_since = now.steady;
         run.phase = Phase::Running;
@@ -44,8 +44,7 @@ void apply_policy(Replica& replica, const Policy& before, Now now) {
     if (run.phase == Phase::Starting) run.deadline = run.started + health.startup_timeout;
     // One that is under way reports and asks for the next by itself; but none is under way where there were
     // none.
-    if (run.next_check != TimePoint::max() || before.health.kind == HealthKind::None)
-        run.next_check = now.steady;
+    if (run.next_check != TimePoint::max() || before.kind == HealthKind::None) run.next_check = now.steady;
 }
 
 // A start that is due under another restart policy: sooner where that says so, or not at all.
@@ -152,10 +151,12 @@ Actions obey(Replica& replica, const RestartOrder& order, Now now) {
 
 Actions obey(Replica& replica, const NewSpec& change, Now now) {
     Actions actions;
+    const HealthSettings judged_before =
+        replica.spec ? judged_by(replica).policy.health : change.spec->policy.health;
     const SpecPtr before = std::exchange(replica.spec, change.spec);
     if (before) {
         reconsider_update(replica, *before, now, actions);
-        apply_policy(replica, before->policy, now);
+        apply_health(replica, judged_before, now);
     }
     if (before && before->policy.restart != policy_of(replica).restart) reconsider_start(replica, now);
     // What runs is what is configured: the old text is of no more use.

@@ -12,15 +12,17 @@ void add(Actions& actions, RunNumber run, const RunActions& what) {
 }
 
 // It is told to end, if it is not ending already, and nothing follows its end.
-void send_out(Replica& replica, Run run, const StopOrder& order, Now now, Actions& actions) {
-    add(actions, run.number, step(run, order, now, replica.spec->policy));
+void send_out(Replica& replica, Run run, const StopOrder& order, const Policy& policy, Now now,
+              Actions& actions) {
+    add(actions, run.number, step(run, order, now, policy));
     replica.outgoing.push_back(std::move(run));
 }
 
 void drop_candidate(Replica& replica, bool at_once, Now now, Actions& actions) {
     if (!replica.candidate) return;
     Run candidate = *std::exchange(replica.candidate, std::nullopt);
-    send_out(replica, std::move(candidate), {.cause = StopCause::Asked, .at_once = at_once}, now, actions);
+    send_out(replica, std::move(candidate), {.cause = StopCause::Asked, .at_once = at_once},
+             replica.spec->policy, now, actions);
 }
 
 // The one step in which the route moves.
@@ -30,7 +32,8 @@ void take_over(Replica& replica, Now now, Actions& actions) {
         const bool shares = replica.run->port != 0 && replica.run->port == replica.candidate->port;
         const StopOrder order{.cause = StopCause::Asked,
                               .drain = shares ? Duration::zero() : replica.spec->policy.update.drain};
-        send_out(replica, std::move(*replica.run), order, now, actions);
+        const Policy& policy = judged_by(replica).policy;
+        send_out(replica, std::move(*replica.run), order, policy, now, actions);
     }
     replica.run = std::exchange(replica.candidate, std::nullopt);
     replica.run_spec = replica.update.spec;
@@ -182,7 +185,7 @@ void adopt_candidate(Replica& replica, Run run, Now now) {
 }
 
 void adopt_outgoing(Replica& replica, Run run, Now now, Actions& actions) {
-    send_out(replica, std::move(run), {.cause = StopCause::Asked}, now, actions);
+    send_out(replica, std::move(run), {.cause = StopCause::Asked}, replica.spec->policy, now, actions);
 }
 
 void outgoing_exited(Replica& replica, const Exited& end, Now now, Actions& actions) {

@@ -25,6 +25,7 @@ std::string text_of(const Handover& handover) {
     if (handover.child_defaults.oom_score)
         text += fmt::format("oom-score {}\n", *handover.child_defaults.oom_score);
     if (handover.pid_file) text += fmt::format("pid-file {}\n", handover.pid_file.get());
+    if (handover.state_lock) text += fmt::format("state-lock {}\n", handover.state_lock.get());
     if (handover.http) text += fmt::format("http {} {}\n", handover.http.get(), handover.http_from);
     if (handover.control) text += fmt::format("control {}\n", handover.control.get());
     for (const Descriptor& fd : handover.clients) text += fmt::format("client {}\n", fd.get());
@@ -104,6 +105,8 @@ Result<Handover> read_handover(int fd) {
         if (!taken) return tl::unexpected(taken.error());
         if (kind == "pid-file") {
             handover.pid_file = std::move(*taken);
+        } else if (kind == "state-lock") {
+            handover.state_lock = std::move(*taken);
         } else if (kind == "http") {
             handover.http = std::move(*taken);
             handover.http_from = rest_of(words);

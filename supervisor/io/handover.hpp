@@ -18,6 +18,7 @@ struct Handover {
     // From before this process got more for itself.
     ChildDefaults child_defaults;
     Descriptor pid_file;                            // locked
+    Descriptor state_lock;                          // locked
     Descriptor http;                                // listens for the HTTP API; -1: it does not
     std::string http_from;                          // the [http] listen that it was opened for
     Descriptor control;                             // listens at the control socket's path

@@ -121,7 +121,7 @@ Result<LogsReply> read_log_lines(const std::string& folder,
         advance(source, request, streams);
         if (source.line) queue.push(index);
     }
-    LogCursor next;
+    LogCursor next = *cursor;  // also of a name that is not there now, and may come back
     for (const Source& source : sources) {
         next[source.log_name] = source.line || !source.view ? source.before : source.view->position();
         if (source.line) reply.more = true;

@@ -14,10 +14,15 @@
 
 namespace pmctl {
 
-Result<void> make_state_files(const std::string& state_dir, const std::string& path) {
-    const auto refused = [](const std::string& what, int error) {
-        return fail("state folder: '" + what + "': " + std::strerror(error));
-    };
+namespace {
+
+tl::unexpected<Error> refused(const std::string& what, int error) {
+    return fail("state folder: '" + what + "': " + std::strerror(error));
+}
+
+}  // namespace
+
+Result<void> make_state_folder(const std::string& state_dir) {
     std::error_code error;
     const std::filesystem::path parent = std::filesystem::path(state_dir).parent_path();
     if (!parent.empty()) std::filesystem::create_directories(parent, error);
@@ -27,7 +32,11 @@ Result<void> make_state_files(const std::string& state_dir, const std::string& p
     if (::stat(state_dir.c_str(), &found) != 0) return refused(state_dir, errno);
     if (!S_ISDIR(found.st_mode)) return refused(state_dir, ENOTDIR);
     if (::access(state_dir.c_str(), R_OK | W_OK | X_OK) != 0) return refused(state_dir, errno);
+    return {};
+}
 
+Result<void> make_state_files(const std::string& state_dir, const std::string& path) {
+    if (auto made = make_state_folder(state_dir); !made) return made;
     // Made here, since SQLite would make it readable by all; -wal and -shm take their mode from it.
     const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
     if (file >= 0) {

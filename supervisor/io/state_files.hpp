@@ -8,8 +8,10 @@
 
 namespace pmctl {
 
-// Makes `state_dir` (0700, and what is above it) and the file `path` in it (0600) where they are missing.
-// Error: Failed, saying which is not usable and why.
+// Makes `state_dir` (0700, and what is above it) where it is missing. Error: Failed, saying what is not
+// usable and why.
+Result<void> make_state_folder(const std::string& state_dir);
+// And the file `path` in it (0600).
 Result<void> make_state_files(const std::string& state_dir, const std::string& path);
 
 // Renames `path`, and its `-wal` and `-shm`, to `path`.damaged-<now, UTC>; the value is that name.

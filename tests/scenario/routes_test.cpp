@@ -194,6 +194,11 @@ TEST_CASE("What was asked for and comes up slowly is not idle meanwhile, unless 
     REQUIRE(world.run_until_phase("web", Phase::Stopped, 2s));
     CHECK(world.reason("web") == "idle: no route query for 100ms");
 
+    world.start({"web"});  // as it is by an operator
+    REQUIRE(world.run_until_phase("web", Phase::Running));
+    CHECK(world.effects.starts("web") == 2);
+    REQUIRE(world.run_until_phase("web", Phase::Stopped, 2s));
+
     world.app("web").healthy_after = 10h;
     ask(world, "web.test");
     const Duration asked = world.time();

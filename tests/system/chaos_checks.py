@@ -155,7 +155,7 @@ def leftovers(world):
     for folder, _, names in os.walk(world.path("state")):
         for name in names:
             path = os.path.join(folder, name)
-            known = name.startswith("state.db") or name == "current" or name.endswith(".log")
+            known = name.startswith("state.db") or name in ("current", "lock") or name.endswith(".log")
             if not known or not stat.S_ISREG(os.lstat(path).st_mode):
                 found.append(path)
     for port in range(world.first_port, world.last_port + 2):

@@ -87,6 +87,32 @@ class BadInput(SystemTest):
         self.start_fails(world, 1, "runs already", str(world.process.pid))
         world.ctl("status", "web")
 
+    def test_a_second_supervisor_for_the_same_state(self):
+        world, other = self.world(), self.world()
+        world.configure("[instances.web]\nhealth.kind='none'\nport='none'\ncommand = ['/bin/sleep', '1000']\n")
+        world.start()
+        pid = world.row("web")["pid"]
+        other.write(
+            "pmctl.toml", f"[supervisor]\nruntime_dir = '{other.path('run')}'\nstate_dir = '{world.path('state')}'\n"
+        )
+        self.start_fails(other, 1, f"state_dir '{world.path('state')}' is another supervisor's (pid {world.process.pid})")
+        self.assertEqual(world.row("web")["pid"], pid)
+        # Also after an upgrade; and a dead one holds it no longer.
+        world.ctl("upgrade")
+        self.start_fails(other, 1, "is another supervisor's")
+        world.process.kill()
+        world.process.wait()
+        other.start()
+
+    def test_a_file_with_a_fault_does_not_hide_the_supervisor(self):
+        world = self.world("[instances.web]\nhealth.kind='none'\nport='none'\ncommand = ['/bin/sleep', '1000']\n")
+        world.start()
+        world.configure("[instances.web]\ncommand = [\n")
+        self.assertIn("web", world.ctl("status").out)
+        world.ctl("stop", "web")
+        world.ctl("reload", status=2)
+        world.ctl("down")
+
     def test_a_socket_that_a_dead_one_left_is_no_obstacle(self):
         world = self.world()
         os.makedirs(world.path("run"), mode=0o700)

@@ -1,6 +1,7 @@
 """A reload restarts what changed and nothing else; an invalid file changes nothing."""
 
 import json
+import os
 import signal
 
 from harness import SystemTest, main
@@ -76,6 +77,22 @@ command = {world.puppet('new', 'listen')}
         after = self.pids(world)
         self.assertEqual(sorted(after), ["new", "web"])
         self.assertEqual(after["web"], pids["web"])
+
+    def test_what_is_removed_has_ended_when_it_has_converged(self):
+        world = self.world()
+        world.configure(
+            f"""[instances.web]
+health.kind = "none"
+stop_timeout = "1s"
+command = {world.puppet('web', 'ignore TERM')}
+"""
+        )
+        world.start()
+        world.report("web").wait("ready")
+        pid = world.row("web")["pid"]
+        world.configure("")
+        world.ctl("reload")
+        self.assertFalse(os.path.exists(f"/proc/{pid}"))
 
     def test_an_invalid_file_changes_nothing_and_names_all_problems(self):
         world, pids = self.running()

@@ -301,6 +301,17 @@ command = {world.puppet('other')}
         self.assertEqual(process.wait(CAP), 0)
         self.assertEqual(world.own_processes(), [])
 
+    def test_what_an_operator_has_stopped_stays_so_and_is_named(self):
+        world = self.two()
+        world.ctl("up", "-d")
+        world.ctl("stop", "web")
+        world.ctl("down")
+        outcome = world.ctl("up", "-d")
+        self.assertIn("stopped by an operator, and stays so until: pmctl start web\n", outcome.err)
+        self.assertEqual(world.row("web")["state"], "Stopped")
+        world.ctl("start", "web")
+        self.assertEqual(world.ctl("up", "-d").err, "")
+
     def test_only_the_named_ones_and_what_they_need_are_started(self):
         world = self.two()
         world.ctl("up", "-d", "api")

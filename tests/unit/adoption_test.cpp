@@ -47,6 +47,11 @@ struct World {
 };
 
 // For a script that goes on for good, and does not become another program.
+// One process alone, whose environment is its own when it has said so.
+std::string says_here(const Told& told) {
+    return "echo here > " + told.path + "; exec sleep 1000";
+}
+
 std::string told_to(const Told& told, const std::string& script) {
     return script + " > " + told.path + "; while :; do sleep 1000; done";
 }
@@ -150,7 +155,7 @@ TEST_CASE("a stranger that was given the number is never taken for the run, nor 
 
 TEST_CASE("a tag that names its own process is believed, whatever the record says of its start") {
     World world;
-    RunRecord stored = world.start(4, told_to(world.told, "echo here"));
+    RunRecord stored = world.start(4, says_here(world.told));
     CHECK(world.told.line() == "here");
     stored.start_ticks = stored.start_ticks > 1 ? stored.start_ticks - 1 : 0;
     const Findings found = world.find({stored});
@@ -171,7 +176,7 @@ TEST_CASE("a record of another boot is nobody's, whoever has its number") {
 
 TEST_CASE("a run that its tag alone tells of is found, with all that adopting it needs") {
     World world;
-    const RunRecord started = world.start(4, told_to(world.told, "echo here"));
+    const RunRecord started = world.start(4, says_here(world.told));
     CHECK(world.told.line() == "here");
     const Findings found = world.find({});
     REQUIRE(found.runs.size() == 1);
@@ -237,7 +242,7 @@ TEST_CASE("what a leader left is found: in its group, in a session of its own, w
 TEST_CASE("a check that an earlier supervisor was making is nobody's any longer") {
     World world;
     const RunRecord run = world.start(4, "exec sleep 1000");
-    const RunRecord check = world.start(0, told_to(world.told, "echo here"));
+    const RunRecord check = world.start(0, says_here(world.told));
     CHECK(world.told.line() == "here");
     const Findings found = world.find({run});
     CHECK(found.runs.size() == 1);
@@ -282,7 +287,7 @@ TEST_CASE("leftovers are ended with all that they started, stored or not, and st
                                                 "; sleep 1000; true' & " + told_to(world.told, "echo $$"));
     const pid_t daemon_or_leader = world.told.pid();
     const pid_t other = world.told.pid();
-    const RunRecord unknown = world.start(5, told_to(world.told, "echo here"));
+    const RunRecord unknown = world.start(5, says_here(world.told));
     CHECK(world.told.line() == "here");
     Orphanage others("/another" + world.scope);
     const pid_t stranger = others.start(4, "exec sleep 1000");

@@ -60,10 +60,18 @@ TEST_CASE("faults elsewhere in the configuration do not hide the socket") {
     CHECK(control_socket(question("this is [no toml")));
     CHECK(*control_socket(question("nonsense = 1\n[supervisor]\nruntime_dir = '/run/x'\nalso = 'wrong'")) ==
           "/run/x/pmctld.sock");
-    const auto broken = control_socket(question("[supervisor]\nruntime_dir = '/x"));
-    REQUIRE_FALSE(broken);
-    CHECK(broken.error().kind == ErrorKind::Invalid);
-    CHECK(broken.error().message.starts_with("/srv/shop/pmctl.toml:2:"));
+    const auto usual = control_socket(question(""));
+    CHECK(*control_socket(question("[supervisor]\nruntime_dir = '/x")) == *usual);
+    const std::string broken = "\n[instances.web]\ncommand = [\n";
+    for (const std::string named :
+         {"[supervisor]\nlog_level = 'info'\n\truntime_dir=\"/x\"\r",
+          "[supervisor] # here\nruntime_dir = '/x' # there", "supervisor.runtime_dir = '/x'",
+          "[defaults]\n[supervisor]\n#runtime_dir = '/y'\nruntime_dir = '/x'"})
+        CHECK(*control_socket(question(named + broken)) == "/x/pmctld.sock");
+    for (const std::string other :
+         {"[defaults]\nruntime_dir = '/x'", "[supervisor]\nruntime_dir = 7",
+          "[supervisor]\n[instances.a]\nruntime_dir = '/x'", "  # runtime_dir = '/x'"})
+        CHECK(*control_socket(question(other + broken)) == *usual);
 }
 
 TEST_CASE("no configuration and no socket, and a path that no socket can have, are usage errors") {

@@ -30,6 +30,7 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     given.version = "0.1.0";
     given.child_defaults = {{1024, RLIM_INFINITY}, 150};
     given.pid_file = copy_for_exec(null.get());
+    given.state_lock = copy_for_exec(null.get());
     given.http = copy_for_exec(null.get());
     given.http_from = "unix:/run/a b.sock";
     given.control = copy_for_exec(null.get());
@@ -50,6 +51,7 @@ TEST_CASE("What is handed over arrives: limits, names, ports and open descriptor
     CHECK(taken->child_defaults.files.rlim_max == RLIM_INFINITY);
     CHECK(taken->child_defaults.oom_score == 150);
     CHECK(taken->pid_file.get() == given.pid_file.release());
+    CHECK(taken->state_lock.get() == given.state_lock.release());
     CHECK(taken->http.get() == given.http.release());
     CHECK(taken->http_from == "unix:/run/a b.sock");
     CHECK(taken->control.get() == given.control.release());

@@ -102,7 +102,7 @@ TEST_CASE("replicas come and go, the others stay") {
         return changed(service("web"), [&](auto& s) { s.replicas = number; });
     };
     CHECK(plan({copies(1)}, {copies(2)}) == Lines{"web:0 keep", "web:1 start: replicas: 1 → 2"});
-    CHECK(plan({copies(2)}, {copies(1)}) == Lines{"web:0 keep", "web:1 stop: replicas: 2 → 1"});
+    CHECK(plan({copies(2)}, {copies(1)}) == Lines{"web keep", "web:1 stop: replicas: 2 → 1"});
     CHECK(plan({copies(1)}, {copies(0)}) == Lines{"web stop: replicas: 1 → 0"});
     CHECK(plan({copies(0)}, {copies(1)}) == Lines{"web start: replicas: 0 → 1"});
     CHECK(plan({copies(1)}, {copies(1)}, {{"web", 3}}) ==

@@ -59,6 +59,31 @@ TEST_CASE("a changed process is replaced, wherever the change meets it") {
     }
 }
 
+TEST_CASE(
+    "what runs is judged and stopped by what it was started from, as long as another process is configured") {
+    InstanceSpec old = service("web");
+    old.policy.health.kind = HealthKind::None;
+    old.policy.stop_signal = SIGINT;
+    InstanceSpec next = service("web");
+    next.process.command = {"/srv/new"};
+    next.policy.health.path = "/new";
+    Story story(old);
+    story.start_healthy();
+    REQUIRE(story.phase() == Phase::Running);
+    story.tell(NewSpec{shared(next), true});  // a candidate is to come first
+    CHECK(runs_old_spec(story.replica));
+    CHECK(judged_by(story.replica).policy == old.policy);
+    CHECK(story.replica.run->next_check == TimePoint::max());
+    for (int i = 0; i < 10; ++i) story.tell(Checked{bad});
+    CHECK(story.phase() == Phase::Running);
+    // Changed back, and with a check of its own: that is its own then.
+    InstanceSpec checked = old;
+    checked.policy.health = next.policy.health;
+    story.tell(NewSpec{shared(checked), false});
+    CHECK(judged_by(story.replica).policy == checked.policy);
+    CHECK(story.replica.run->next_check != TimePoint::max());
+}
+
 TEST_CASE("a changed policy is applied to the run that is there") {
     Story story(service("web"));
     story.start_healthy();
