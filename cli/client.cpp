@@ -276,8 +276,8 @@ std::optional<Result<Reply>> Client::receive() {
         return parse_reply(message.body(), inner_->last_id);
     }
     if (error == NNG_EAGAIN && !is_lost) return std::nullopt;
-    Inner::set_lost(
-        *inner_->connection);  // nng may tell the request of it before it tells the connection's owner
+    // nng may tell the request of it before it tells the connection's owner.
+    Inner::set_lost(*inner_->connection);
     return inner_->went_away();
 }
 

@@ -59,14 +59,6 @@ Result<void> check_folder(int fd, const std::string& path, std::optional<gid_t> 
     return {};
 }
 
-std::string read_pid(int fd) {
-    std::array<char, 32> text{};
-    const ssize_t got = ::pread(fd, text.data(), text.size() - 1, 0);
-    std::string pid(text.data(), static_cast<std::size_t>(got < 0 ? 0 : got));
-    pid.resize(std::min(pid.size(), pid.find_first_not_of("0123456789")));
-    return pid.empty() ? "unknown" : pid;
-}
-
 // Who locks a file that its last owner is just removing holds a lock on nothing.
 bool is_still_there(int fd, int folder, const char* name) {
     struct stat held{};
@@ -78,6 +70,14 @@ bool is_still_there(int fd, int folder, const char* name) {
 constexpr const char* file_name = "pmctld.pid";
 
 }  // namespace
+
+std::string pid_in(int fd) {
+    std::array<char, 32> text{};
+    const ssize_t got = ::pread(fd, text.data(), text.size() - 1, 0);
+    std::string pid(text.data(), static_cast<std::size_t>(got < 0 ? 0 : got));
+    pid.resize(std::min(pid.size(), pid.find_first_not_of("0123456789")));
+    return pid.empty() ? "unknown" : pid;
+}
 
 Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_t> socket_group) {
     if (auto made = make_folders(runtime_dir); !made) return tl::unexpected(made.error());
@@ -106,7 +106,7 @@ Result<PidFile> PidFile::take(const std::string& runtime_dir, std::optional<gid_
                 continue;
             }
             return fail(
-                fmt::format("a supervisor runs already in '{}' (pid {})", runtime_dir, read_pid(file.get())));
+                fmt::format("a supervisor runs already in '{}' (pid {})", runtime_dir, pid_in(file.get())));
         }
         if (!is_still_there(file.get(), folder.get(), file_name)) continue;
         const std::string text = fmt::format("{}\n", ::getpid());

@@ -38,6 +38,9 @@ class PidFile {
     int fd_ = -1;
 };
 
+// What a supervisor has written into its own file of locks; "unknown" where that is no pid.
+std::string pid_in(int fd);
+
 // The socket file that a dead supervisor left, so that its path can be bound again; nothing there is well
 // too. To be called with the PidFile held, which proves that its owner is dead. Error: what lies there is no
 // socket.

@@ -5,26 +5,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
 
+#include "supervisor/io/pid_file.hpp"
 #include "supervisor/io/state_files.hpp"
 
 namespace pmctl {
-
-namespace {
-
-std::string pid_in(int fd) {
-    std::array<char, 32> text{};
-    const ssize_t got = ::pread(fd, text.data(), text.size() - 1, 0);
-    std::string pid(text.data(), static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
-    pid.resize(std::min(pid.size(), pid.find_first_not_of("0123456789")));
-    return pid.empty() ? "unknown" : pid;
-}
-
-}  // namespace
 
 Result<Descriptor> lock_state(const std::string& state_dir) {
     if (auto made = make_state_folder(state_dir); !made) return tl::unexpected(made.error());
@@ -39,9 +26,10 @@ Result<Descriptor> lock_state(const std::string& state_dir) {
                         "end that one, or set [supervisor] state_dir",
                         state_dir, pid_in(file.get())));
     }
-    // For the message alone: on a full disk it is missing there.
+    // For the message of another one alone, from which it is missing where the disk is full.
     const std::string pid = fmt::format("{}\n", ::getpid());
-    if (::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), pid.data(), pid.size(), 0) < 0) return file;
+    [[maybe_unused]] const bool is_said =
+        ::ftruncate(file.get(), 0) == 0 && ::pwrite(file.get(), pid.data(), pid.size(), 0) > 0;
     return file;
 }
 

@@ -192,9 +192,10 @@ TEST_CASE("a random walk of the whole supervisor breaks nothing and comes to res
             const bool given_up = replica.spec->policy.restart.mode == RestartMode::Never ||
                                   (has_live_run(replica) && replica.run->phase == Phase::Failed);
             // Who waits for one that an operator or the configuration stopped, waits; with an update, too.
-            const bool waits = has_live_run(replica) ? replica.update.stage == UpdateStage::Waiting &&
-                                                           replica.update.reason.starts_with("waits for '")
-                                                     : replica.rest == Rest::Blocked;
+            const bool waits = has_live_run(replica)
+                                   ? replica.update.stage == UpdateStage::Waiting &&
+                                         replica.update.reason.ends_with(", which is stopped")
+                                   : replica.rest == Rest::Blocked;
             if (!given_up && !waits) CHECK(row.outlook == Outlook::Settled);
             settled += row.outlook == Outlook::Settled ? 1 : 0;
         }

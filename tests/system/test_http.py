@@ -118,7 +118,7 @@ class Http(SystemTest):
         self.assertEqual(len(starts), 1, starts)
 
     def test_idle_time_stops_it_again(self):
-        world, api = self.served(lambda w: self.web(w, 'on_demand = true\nidle_timeout = "3s"\n'))
+        world, api = self.served(lambda w: self.web(w, 'on_demand = true\nidle_timeout = "300ms"\n'))
         self.assertEqual(get(api, "/v1/routes/shop.localhost")[0], 200)
         self.assertIn("idle", world.until_state("web", "Stopped")["reason"])
         self.assertEqual(get(api, "/v1/routes/shop.localhost")[0], 200)

@@ -136,7 +136,6 @@ TEST_CASE("a request may come byte by byte, and many at once are answered in ord
     Echo echo;
     const PlainClient client(echo.path);
     const std::string slow = std::string(requester_greeting) + PlainClient::request(1, "slow");
-    std::string heard;
     for (const char byte : slow) {
         client.send({&byte, 1});
         echo.test.loop.later([&] { echo.test.loop.stop(); });

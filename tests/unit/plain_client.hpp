@@ -66,13 +66,13 @@ class PlainClient {
             all.append(piece, 0, static_cast<std::size_t>(count));
         }
     }
-    // The next byte but does not take it; false: none is there. `is_over`: nor will one come.
+    // It has been hung up on, and all that was said before has been received.
     bool is_over() const {
         char byte = 0;
         const ssize_t count = ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
         return count == 0 || (count < 0 && errno != EAGAIN);
     }
-    // Waits for the whole text of the next message: its number and body, or nothing once it is hung up.
+    // Waits for the next message; "" once it is hung up on.
     std::string next_body() {
         while (true) {
             std::string_view rest(come_);
