@@ -46,12 +46,12 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
     } else {
         reply.admin = outage_of(supervisor_);
     }
-    const bool cgroups = effects_.has_cgroups();
+    const GroupLimits& limits = effects_.group_limits();
     if (!follows) {
         auto members =
             request.since != 0 ? still_there(request.targets) : roster.resolve(request.targets, true);
         if (!members) return tl::unexpected(members.error());
-        for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
+        for (const Member* each : *members) reply.rows.push_back(row_of(supervisor_, *each, limits, now));
         if (request.in_full && members->size() == 1) reply.one = describe(*members->front(), now);
         return reply;
     }
@@ -59,7 +59,7 @@ Commands::Answer Commands::on(const StatusRequest& request, bool may_park, Now n
     reply.gone = roster.gone_since(request.since);
     for (const Member* each : changed) {
         if (concerns(roster.instances(), request.targets, *each))
-            reply.rows.push_back(row_of(supervisor_, *each, cgroups, now));
+            reply.rows.push_back(row_of(supervisor_, *each, limits, now));
     }
     if (reply.rows.empty() && reply.gone.empty() && may_park) return std::nullopt;
     return reply;
@@ -74,7 +74,7 @@ Commands::Answer Commands::on(const DescribeRequest& request, bool, Now now) {
 DescribeReply Commands::describe(const Member& member, Now now) const {
     const InstanceSpec& spec = *(member.replica.run_spec ? member.replica.run_spec : member.replica.spec);
     DescribeReply reply;
-    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
+    reply.row = row_of(supervisor_, member, effects_.group_limits(), now);
     reply.command = spec.process.command;
     reply.working_dir = spec.process.working_dir;
     reply.next_action = next_of(member.replica, now);
@@ -136,7 +136,7 @@ Commands::Answer Commands::on(const WhyRequest& request, bool, Now now) {
     if (!found) return tl::unexpected(found.error());
     const Member& member = **found;
     WhyReply reply;
-    reply.row = row_of(supervisor_, member, effects_.has_cgroups(), now);
+    reply.row = row_of(supervisor_, member, effects_.group_limits(), now);
     reply.next = next_of(member.replica, now);
     // The first replica has been called by another name where it was the only one, or was not.
     std::set<std::string> names = {member.name};

@@ -15,6 +15,7 @@
 #include "shared/time.hpp"
 #include "supervisor/core/admin_call.hpp"
 #include "supervisor/core/config.hpp"
+#include "supervisor/core/group_limits.hpp"
 #include "supervisor/core/mark.hpp"
 #include "supervisor/core/replica.hpp"
 
@@ -204,6 +205,9 @@ class Effects {
     virtual void collect_logs(const std::string& log_name) = 0;
     // To the whole process group (and cgroup) of a live run. SIGKILL reaches every process of it.
     virtual void signal(RunNumber run, int signal_number) = 0;
+    // The same to tell the run to end. From now on its end is the end of the last process of its group; what
+    // is left of it after its time is over is told again, by SIGKILL.
+    virtual void stop(RunNumber run, int signal_number) = 0;
     // The run's process has ended: whatever is left of its group, cgroup and orphans goes too.
     virtual void clean_up(RunNumber run) = 0;
 
@@ -256,8 +260,7 @@ class Effects {
     // before that the last one of each name that says what has lasted since.
     virtual Result<std::vector<Mark>> marks(WallTime since) = 0;
     virtual OwnFigures own_figures() = 0;
-    // memory, cpu and tasks of `limits` are in force.
-    virtual bool has_cgroups() = 0;
+    virtual const GroupLimits& group_limits() = 0;
 
     // A fresh reading, for telling how long something took; decisions are made by the turn's.
     virtual TimePoint clock() = 0;

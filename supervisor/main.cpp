@@ -117,13 +117,6 @@ int serve(Config config, Surroundings surroundings, const Flags& flags) {
     }
     if (!admin_fault.empty())
         supervisor.note("", "admin", "what the admin service said last cannot be read: " + admin_fault, now);
-    const bool wants = std::any_of(config.instances.begin(), config.instances.end(),
-                                   [](const SpecPtr& spec) { return wants_cgroup(spec->process.limits); });
-    if (wants && !(*effects)->has_cgroups()) {
-        supervisor.note(
-            "", "supervisor",
-            "limits of memory, cpu and tasks are not in force: " + (*effects)->no_cgroups_because(), now);
-    }
     const HttpSettings http = config.http;
     supervisor.apply(std::move(config), now);
     (*effects)->end_takeover();

@@ -233,7 +233,7 @@ void Supervisor::carry_out(Member& member, RunNumber run, const RunActions& acti
     }
     if (actions.signal != 0) {
         effects_.forget_checks(run);
-        effects_.signal(run, actions.signal);
+        effects_.stop(run, actions.signal);
     }
     const Run* live = find_run(member.replica, run);
     if (actions.check && live != nullptr) check_run(member, *live);

@@ -248,6 +248,7 @@ class Supervisor {
     std::vector<PlanEntry> apply_files(Config config, Now now, bool partial);
     std::vector<PlanEntry> converge(Config config, const std::map<std::string, std::uint32_t>& scales,
                                     Now now);
+    void tell_missing_limits(Now now);
     std::map<std::string, Actual> actual(const Targets& only) const;
     std::vector<PlanEntry> plan_of(const Config& config, const std::map<std::string, std::uint32_t>& scales,
                                    const Targets& only) const;
@@ -290,6 +291,7 @@ class Supervisor {
     std::optional<AdminAccess> admin_access_;
     std::optional<AdminReach> admin_change_;     // a reload's, to be told at the end of the turn
     std::vector<AdminOmission> told_omissions_;  // sorted by id
+    std::string told_missing_limits_;
     // Replicas that were found and are not configured: the admin service's first answer decides.
     std::set<std::pair<std::string, std::uint32_t>> undecided_;
     Targets only_;                      // no names: all

@@ -88,6 +88,7 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     // It may have been named since the start, and no child is to see it.
     if (config_.admin && environment_.erase(config_.admin->secret_env) > 0)
         environment_list_ = environment_list(environment_);
+    tell_missing_limits(now);
     promise_ports();
     roster_.link_dependents();
     configure_routes(now);
@@ -121,6 +122,13 @@ std::vector<PlanEntry> Supervisor::converge(Config config, const std::map<std::s
     forget_strangers();
     applied_ = true;
     return plan;
+}
+
+// Once for what is asked for and not to be had, not at each reload again.
+void Supervisor::tell_missing_limits(Now now) {
+    const std::string missing = limits_missing(config_.instances, effects_.group_limits());
+    if (std::exchange(told_missing_limits_, missing) != missing && !missing.empty())
+        note("", "supervisor", missing, now);
 }
 
 // Instances of which nothing is left: those that had no replica, and those that went from the configuration

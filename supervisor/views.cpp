@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <set>
 
-#include "shared/size.hpp"
 #include "supervisor/core/backoff.hpp"
 #include "supervisor/core/route_documents.hpp"
 
@@ -27,22 +26,6 @@ ExitText exit_text(const ExitStatus& status) {
         case ExitStatus::Kind::Unknown: return {};
     }
     return {};
-}
-
-std::map<std::string, std::string> limits_in_force(const LimitSettings& limits, bool cgroups) {
-    std::map<std::string, std::string> found;
-    if (limits.open_files != 0) found["open_files"] = std::to_string(limits.open_files);
-    if (limits.core_size) found["core_size"] = format_size(*limits.core_size);
-    if (!cgroups) return found;
-    if (limits.memory != 0) found["memory"] = format_size(limits.memory);
-    if (limits.cpu > 0) {
-        std::string cores = std::to_string(limits.cpu);
-        cores.erase(cores.find_last_not_of('0') + 1);
-        if (cores.ends_with('.')) cores.pop_back();
-        found["cpu"] = cores;
-    }
-    if (limits.tasks != 0) found["tasks"] = std::to_string(limits.tasks);
-    return found;
 }
 
 Outlook outlook_of(const Supervisor& supervisor, const Member& member, std::set<const Member*>& seen);
@@ -100,7 +83,7 @@ Outlook outlook_of(const Supervisor& supervisor, const Member& member) {
     return outlook_of(supervisor, member, seen);
 }
 
-StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroups, Now now) {
+StatusRow row_of(const Supervisor& supervisor, const Member& member, const GroupLimits& limits, Now now) {
     const Replica& replica = member.replica;
     const InstanceSpec& spec = *replica.spec;
     StatusRow row;
@@ -131,7 +114,7 @@ StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroup
         row.pid = replica.run->pid;
         row.started_at = replica.run->started_at;
         row.uptime = now.steady - replica.run->started;
-        if (replica.run_spec) row.limits = limits_in_force(replica.run_spec->process.limits, cgroups);
+        if (replica.run_spec) row.limits = limits_in_force(replica.run_spec->process.limits, limits);
     } else if (replica.next_start != TimePoint::max()) {
         row.next_start_at = replica.next_start_at;
     }

@@ -11,7 +11,8 @@
 namespace pmctl {
 
 Outlook outlook_of(const Supervisor& supervisor, const Member& member);
-StatusRow row_of(const Supervisor& supervisor, const Member& member, bool cgroups, Now now);
+// `limits`: Effects::group_limits.
+StatusRow row_of(const Supervisor& supervisor, const Member& member, const GroupLimits& limits, Now now);
 // Commands to try next, with why; none for one that is as it should be.
 std::vector<std::pair<std::string, std::string>> hints_for(const Member& member);
 EventRow row_of(const Event& event);

@@ -19,6 +19,10 @@ namespace pmctl {
 Duration next_start_delay(std::uint32_t failures, bool was_healthy, double jitter,
                           const RestartSettings& settings);
 
+// After a start that the machine refused (no process, memory, descriptor), `refusals` in a row, this one
+// included: as for starts that fail, but no circuit opens.
+Duration refused_start_delay(std::uint32_t refusals, double jitter, const RestartSettings& settings);
+
 // The budget is used up: no start but one trial after each cool-down, until a run stays healthy for
 // reset_after.
 bool circuit_open(std::uint32_t failures, const RestartSettings& settings);

@@ -159,6 +159,7 @@ Actions on(Replica& replica, const NoPort& lack, Now now, double) {
 
 Actions on(Replica& replica, const Spawned& child, Now now, double) {
     Actions actions;
+    replica.refusals = 0;
     if (child.slot == Slot::Candidate) {
         rolling::spawned(replica, child, now, actions);
         return actions;
@@ -172,12 +173,14 @@ Actions on(Replica& replica, const Spawned& child, Now now, double) {
 Actions on(Replica& replica, const SpawnFailed& failure, Now now, double random) {
     Actions actions;
     if (failure.slot == Slot::Candidate) {
-        rolling::not_spawned(replica, failure, now, actions);
+        rolling::not_spawned(replica, failure, random, now, actions);
         return actions;
     }
-    if (!failure.transient) return failed(replica, failure.message, false, now, random);
+    const RestartSettings& settings = policy_of(replica).restart;
+    if (!failure.transient || settings.mode == RestartMode::Never)
+        return failed(replica, failure.message, false, now, random);
     rest(replica, Rest::Waiting, Phase::Failed, failure.message);
-    wait_for_start(replica, policy_of(replica).restart.backoff_initial, now);
+    wait_for_start(replica, refused_start_delay(++replica.refusals, random, settings), now);
     return actions;
 }
 

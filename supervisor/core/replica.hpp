@@ -18,6 +18,8 @@
 //                                          budget, but for max_ports_lost in a row
 //   exited with 0, policy on-failure/never AtRest: completed
 //   policy never                           AtRest: Failed
+//   the machine refused the start          started again after refused_start_delay; costs nothing of the
+//   (no process, memory, descriptor)       budget
 //   all else: exit, failed checks,         one failure more, next start after next_start_delay (backoff.hpp)
 //   start-up time-out, failed spawn
 //
@@ -75,6 +77,7 @@ struct Replica {
     std::string held_by;       // a stop waits for this replica, which depends on this one
 
     std::uint32_t failures = 0;    // in a row: the budget
+    std::uint32_t refusals = 0;    // of starts by the machine, in a row: cost nothing of the budget
     std::uint32_t ports_lost = 0;  // to strangers, in a row
     std::uint64_t restarts = 0;    // starts that the supervisor decided on because a run had failed
     bool leaving = false;          // no longer configured: to be forgotten when stopped
@@ -181,7 +184,7 @@ struct Spawned {
 };
 struct SpawnFailed {
     std::string message;
-    bool transient = false;  // the machine's lack: tried again, without cost to the budget
+    bool transient = false;  // the machine's lack
     Slot slot = Slot::Current;
 };
 struct Checked {

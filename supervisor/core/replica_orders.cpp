@@ -116,6 +116,7 @@ Actions obey(Replica& replica, const StartOrder& order, Now now) {
     Actions actions;
     rolling::call_off(replica, false, now, actions);  // what is configured is asked for
     replica.failures = 0;
+    replica.refusals = 0;
     replica.rest = Rest::Waiting;
     actions.start = start_now(replica).start;
     return actions;
@@ -181,6 +182,7 @@ Actions obey(Replica& replica, const NewSpec& change, Now now) {
 Actions obey(Replica& replica, const ResetOrder&, Now now) {
     Actions actions;
     replica.failures = 0;
+    replica.refusals = 0;
     if (replica.wanted == Wanted::Stopped) {
         if (!has_live_run(replica)) rest(replica, Rest::AtRest, Phase::Stopped, replica.wanted_reason);
         return actions;

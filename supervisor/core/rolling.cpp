@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "supervisor/core/backoff.hpp"
+
 namespace pmctl::rolling {
 
 namespace {
@@ -109,11 +111,12 @@ void spawned(Replica& replica, const Spawned& child, Now now, Actions& actions) 
     if (may_be_trusted(replica)) replica.update.deadline = now.steady + candidate_trial;
 }
 
-void not_spawned(Replica& replica, const SpawnFailed& failure, Now now, Actions& actions) {
+void not_spawned(Replica& replica, const SpawnFailed& failure, double random, Now now, Actions& actions) {
     if (replica.update.stage != UpdateStage::Trying) return;
     if (!failure.transient) return fail(replica, failure.message, now, actions);
     replica.update.reason = failure.message;
-    replica.update.next_try = now.steady + replica.spec->policy.restart.backoff_initial;
+    replica.update.next_try =
+        now.steady + refused_start_delay(++replica.refusals, random, replica.spec->policy.restart);
 }
 
 void no_port(Replica& replica, const NoPort& lack, Now now) {

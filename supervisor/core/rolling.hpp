@@ -39,7 +39,7 @@ void fail(Replica& replica, std::string reason, Now now, Actions& actions);
 void take_turn(Replica& replica, Now now, Actions& actions);
 
 void spawned(Replica& replica, const Spawned& child, Now now, Actions& actions);
-void not_spawned(Replica& replica, const SpawnFailed& failure, Now now, Actions& actions);
+void not_spawned(Replica& replica, const SpawnFailed& failure, double random, Now now, Actions& actions);
 void no_port(Replica& replica, const NoPort& lack, Now now);
 void may_start(Replica& replica, Actions& actions);
 // Of the candidate.

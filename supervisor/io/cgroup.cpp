@@ -40,7 +40,7 @@ int write_file(const std::string& path, std::string_view text) {
 
 Result<void> make_folder(const std::string& path) {
     if (::mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
-        return fail(fmt::format("no cgroup limits: mkdir '{}': {}", path, std::strerror(errno)));
+        return fail(fmt::format("mkdir '{}': {}", path, std::strerror(errno)));
     }
     return {};
 }
@@ -52,15 +52,14 @@ Result<void> move_into_leaf(const std::string& folder) {
     for (pid_t pid = 0; processes >> pid;) {
         inside = inside || pid == ::getpid();
         if (pid != ::getpid()) {
-            return fail(
-                fmt::format("no cgroup limits: '{}' holds other processes too (pid {})", folder, pid));
+            return fail(fmt::format("'{}' holds other processes too (pid {})", folder, pid));
         }
     }
     if (!inside) return {};
     const std::string own = folder + std::string(leaf);
     if (auto made = make_folder(own); !made) return made;
     if (const int error = write_file(own + "/cgroup.procs", "0"); error != 0) {
-        return fail(fmt::format("no cgroup limits: moving to '{}': {}", own, std::strerror(error)));
+        return fail(fmt::format("moving to '{}': {}", own, std::strerror(error)));
     }
     return {};
 }
@@ -101,18 +100,17 @@ bool RunCgroup::remove() {
 
 Result<Cgroups> Cgroups::find() {
     const auto found = cgroup_folder(read_text("/proc/self/cgroup"), read_text("/proc/self/mountinfo"));
-    if (!found) return fail("no cgroup limits: cgroup v2 is not mounted here");
+    if (!found) return fail("cgroup v2 is not mounted here");
     std::string folder = *found;
     // After an upgrade in place the supervisor sits in the leaf that it made before.
     if (folder.ends_with(leaf)) folder.resize(folder.size() - leaf.size());
 
     const CgroupControllers available = parse_controllers(read_text(folder + "/cgroup.controllers"));
     if (!available.any()) {
-        return fail(
-            fmt::format("no cgroup limits: '{}' has none of the controllers memory, cpu and pids", folder));
+        return fail(fmt::format("'{}' has none of the controllers memory, cpu and pids", folder));
     }
     if (::access(folder.c_str(), W_OK) != 0 || ::access((folder + "/cgroup.procs").c_str(), W_OK) != 0) {
-        return fail(fmt::format("no cgroup limits: '{}' is not delegated to this user", folder));
+        return fail(fmt::format("'{}' is not delegated to this user", folder));
     }
     const bool is_root = ::access((folder + "/cgroup.type").c_str(), F_OK) != 0;
     if (!is_root) {
@@ -126,8 +124,7 @@ Result<Cgroups> Cgroups::find() {
     }
     auto result = at(folder);
     if (result && !result->controllers_.any()) {
-        return fail(
-            fmt::format("no cgroup limits: the kernel gives no controllers to groups below '{}'", folder));
+        return fail(fmt::format("the kernel gives no controllers to groups below '{}'", folder));
     }
     return result;
 }
@@ -138,6 +135,17 @@ Result<Cgroups> Cgroups::at(std::string folder) {
     }
     const CgroupControllers enabled = parse_controllers(read_text(folder + "/cgroup.subtree_control"));
     return Cgroups(std::move(folder), enabled);
+}
+
+GroupLimits Cgroups::limits() const {
+    std::string missing;
+    for (const auto& [has, name] :
+         {std::pair{controllers_.memory, "memory"}, std::pair{controllers_.cpu, "cpu"},
+          std::pair{controllers_.pids, "pids"}}) {
+        if (!has) missing += (missing.empty() ? "" : ", ") + std::string(name);
+    }
+    return {controllers_.memory, controllers_.cpu, controllers_.pids,
+            missing.empty() ? "" : fmt::format("'{}' lacks controllers: {}", folder_, missing)};
 }
 
 std::string Cgroups::folder_of(std::string_view log_name, RunNumber run) const {
@@ -158,11 +166,10 @@ Result<RunCgroup> Cgroups::make(std::string_view log_name, RunNumber run, const 
     }
     const auto set = [&](bool wanted, bool available, std::string_view key, const char* file,
                          const std::string& value) -> Result<void> {
-        if (!wanted) return {};
-        const int error = available ? write_at(group->fd(), file, value) : ENOTSUP;
+        if (!wanted || !available) return {};
+        const int error = write_at(group->fd(), file, value);
         if (error == 0) return {};
-        return fail(fmt::format("limit {}: {} '{}': {}", key, file, value,
-                                available ? std::strerror(error) : "the controller is not delegated"));
+        return fail(fmt::format("limit {}: {} '{}': {}", key, file, value, std::strerror(error)));
     };
     auto done =
         set(limits.memory != 0, controllers_.memory, "memory", "memory.max", std::to_string(limits.memory));

@@ -9,6 +9,7 @@
 
 #include "shared/result.hpp"
 #include "supervisor/core/config.hpp"
+#include "supervisor/core/group_limits.hpp"
 #include "supervisor/core/run.hpp"
 
 namespace pmctl {
@@ -58,8 +59,11 @@ class Cgroups {
     static Result<Cgroups> at(std::string folder);
 
     const CgroupControllers& controllers() const { return controllers_; }
+    // What these keep, and why not all.
+    GroupLimits limits() const;
 
-    // Makes "run-<log_name>-<run>" with these limits. Error: which limit could not be set.
+    // Makes "run-<log_name>-<run>" with those of these limits for which there is a controller. Error: which
+    // limit could not be set.
     Result<RunCgroup> make(std::string_view log_name, RunNumber run, const LimitSettings& limits) const;
     // Its folder, whether it is there or not.
     std::string folder_of(std::string_view log_name, RunNumber run) const;
@@ -71,9 +75,6 @@ class Cgroups {
     std::string folder_;
     CgroupControllers controllers_;
 };
-
-// Does this run want a group for its limits?
-bool wants_cgroup(const LimitSettings& limits);
 
 // The pure parts. Where one's own cgroup is in the file system: `own` as /proc/self/cgroup, `mounts` as
 // /proc/self/mountinfo (proc(5)); nothing without cgroup v2 or where the mount does not show it.

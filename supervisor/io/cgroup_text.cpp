@@ -105,8 +105,4 @@ std::uint64_t keyed_value(std::string_view text, std::string_view key) {
     return 0;
 }
 
-bool wants_cgroup(const LimitSettings& limits) {
-    return limits.memory != 0 || limits.cpu > 0.0 || limits.tasks != 0;
-}
-
 }  // namespace pmctl

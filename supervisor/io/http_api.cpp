@@ -260,9 +260,9 @@ HttpResponse HttpApi::Inner::instances(const std::optional<std::string>& id) con
     const auto members = supervisor_.roster().resolve(targets, true);
     if (!members) return http_error(404, members.error().message);
     const Now now = Loop::now();
-    const bool cgroups = effects_.has_cgroups();
+    const GroupLimits& limits = effects_.group_limits();
     std::vector<StatusRow> rows;
-    for (const Member* each : *members) rows.push_back(row_of(supervisor_, *each, cgroups, now));
+    for (const Member* each : *members) rows.push_back(row_of(supervisor_, *each, limits, now));
     HttpResponse response;
     response.body = status_json(rows) + "\n";
     return response;

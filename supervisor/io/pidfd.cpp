@@ -13,6 +13,7 @@
 #include <climits>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "supervisor/io/proc_files.hpp"
 
@@ -55,6 +56,14 @@ std::optional<ExitStatus> from_info(int pidfd) {
     info.mask = info_exit;
     if (::ioctl(pidfd, get_info, &info) != 0 || (info.mask & info_exit) == 0) return std::nullopt;
     return from_wait_status(info.exit_code);
+}
+
+// Nothing: this kernel cannot. False: errno says why it was not sent.
+std::optional<bool> signal_exact_group(int pidfd, int signal_number) {
+    if (::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, signal_process_group) == 0)
+        return true;
+    if (errno == EINVAL || errno == ENOSYS) return std::nullopt;
+    return false;
 }
 
 // Does the kernel tell us what it tells only those who may trace this zombie? Its file is not there any more
@@ -104,11 +113,18 @@ bool signal_process(int pidfd, int signal_number) {
 }
 
 bool signal_group(int pidfd, pid_t leader, int signal_number) {
-    if (::syscall(SYS_pidfd_send_signal, pidfd, signal_number, nullptr, signal_process_group) == 0)
-        return true;
-    if (errno != EINVAL && errno != ENOSYS) return false;
+    if (const auto sent = signal_exact_group(pidfd, signal_number)) return *sent;
     // While the leader lives its number is its group's, and nobody else's.
     return !has_ended(pidfd) && ::kill(-leader, signal_number) == 0;
+}
+
+bool signal_left_group(int pidfd, pid_t leader, int signal_number) {
+    if (const auto sent = signal_exact_group(pidfd, signal_number)) return *sent;
+    return ::kill(-leader, signal_number) == 0;
+}
+
+bool has_members(int pidfd, pid_t leader) {
+    return signal_left_group(pidfd, leader, 0) || errno == EPERM;
 }
 
 Result<Descriptor> descriptor_of(int pidfd, int fd) {

@@ -41,6 +41,10 @@ bool signal_process(int pidfd, int signal_number);
 // To the group that this process leads, or led: never to one that its number was given to later. Where the
 // kernel has no call for that (before Linux 6.9), a group whose leader has ended is not reached.
 bool signal_group(int pidfd, pid_t leader, int signal_number);
+// The same for a group that was not empty a moment ago, so that its number is still its own: also there.
+bool signal_left_group(int pidfd, pid_t leader, int signal_number);
+// Somebody is in that group, zombies included. Older kernels are asked by its number.
+bool has_members(int pidfd, pid_t leader);
 
 // The same open file as descriptor `fd` of that process (pidfd_getfd(2)), close-on-exec. Error: NotFound
 // where it has none of that number; Denied to who may not trace it (ptrace(2), and Yama's ptrace_scope).

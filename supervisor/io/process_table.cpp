@@ -64,6 +64,7 @@ ProcessTable::ProcessTable(Loop& loop, std::string scope, RunEnded run_ended)
       scope_(std::move(scope)),
       run_ended_(std::move(run_ended)),
       late_ends_(loop, run_ended_),
+      group_ends_(loop, [this](GroupEnds::Group group) { on_group_end(std::move(group)); }),
       strays_(scope_) {}
 
 ProcessTable::~ProcessTable() {
@@ -100,6 +101,7 @@ Result<void> ProcessTable::prepare() {
         std::array<signalfd_siginfo, 4> ignored{};  // there is one at most: SIGCHLD does not queue
         while (::read(signals_, ignored.data(), sizeof ignored) > 0) {
         }
+        group_ends_.child_ended();
         ask_for_sweep();
     });
     if (!watched) return watched;
@@ -168,21 +170,32 @@ void ProcessTable::on_end(pid_t pid) {
         return on_foreign_end(pid, entry);
     }
     // As long as the leader is not reaped, its number, which is its group's too, belongs to nobody else; once
-    // it is, only members that are left hold it. So the group goes first.
-    ::kill(-pid, SIGKILL);
+    // it is, only members that are left hold it. So a group that is to go goes first.
+    const bool was_told = found->second.told != Told::Nothing;
+    if (!was_told) ::kill(-pid, SIGKILL);
     siginfo_t info{};
     ExitStatus status;
     if (::waitid(P_PIDFD, static_cast<id_t>(found->second.pidfd), &info, WEXITED | WNOHANG | __WALL) == 0) {
         if (info.si_pid == 0) return;  // not yet: the descriptor stays readable
         status = to_status(info);
     }
-    loop_.forget(found->second.pidfd);  // no child has it: one that is being started has executed its program
-    ::close(found->second.pidfd);
+    if (was_told) {
+        loop_.unwatch(found->second.pidfd);
+    } else {
+        loop_.forget(
+            found->second.pidfd);  // no child has it: one that is being started has executed its program
+    }
+    Descriptor pidfd(found->second.pidfd);
     Entry ended = std::move(found->second);
     entries_.erase(found);
     if (ended.run != 0) {
         by_run_.erase(ended.run);
-        run_ended_(ended.run, status);
+        if (!was_told) return run_ended_(ended.run, status);
+        group_ends_.await({.run = ended.run,
+                           .leader = pid,
+                           .pidfd = std::move(pidfd),
+                           .status = status,
+                           .killed = ended.told == Told::Kill});
     } else if (ended.ended) {
         ended.ended(status);
     }
@@ -190,22 +203,40 @@ void ProcessTable::on_end(pid_t pid) {
 
 // Its number may be another one's already: only its descriptor is to be used.
 void ProcessTable::on_foreign_end(pid_t pid, const Entry& entry) {
-    signal_group(entry.pidfd, pid, SIGKILL);
     by_run_.erase(entry.run);
-    late_ends_.ask({entry.run, pid, Descriptor(entry.pidfd), entry.start_ticks});
+    GroupEnds::Group group{.run = entry.run,
+                           .leader = pid,
+                           .pidfd = Descriptor(entry.pidfd),
+                           .is_foreign = true,
+                           .start_ticks = entry.start_ticks,
+                           .killed = entry.told == Told::Kill};
+    if (entry.told != Told::Nothing) return group_ends_.await(std::move(group));
+    signal_group(entry.pidfd, pid, SIGKILL);
+    on_group_end(std::move(group));
+}
+
+void ProcessTable::on_group_end(GroupEnds::Group group) {
+    if (!group.is_foreign) return run_ended_(group.run, group.status);
+    late_ends_.ask({group.run, group.leader, std::move(group.pidfd), group.start_ticks});
+}
+
+void ProcessTable::stop(RunNumber run, int signal_number) {
+    if (const auto found = by_run_.find(run); found != by_run_.end())
+        entries_.at(found->second).told = signal_number == SIGKILL ? Told::Kill : Told::ToStop;
+    signal(run, signal_number);
 }
 
 void ProcessTable::signal(RunNumber run, int signal_number) {
-    const auto found = by_run_.find(run);
-    if (found == by_run_.end()) return;
-    const Entry& entry = entries_.at(found->second);
-    if (entry.is_foreign) {
+    if (!is_live(run)) return;
+    if (const auto found = by_run_.find(run); found == by_run_.end()) {
+        group_ends_.signal(run, signal_number);
+    } else if (const Entry& entry = entries_.at(found->second); entry.is_foreign) {
         signal_group(entry.pidfd, found->second, signal_number);
     } else {
         ::kill(-found->second, signal_number);
     }
     if (signal_number != SIGKILL) return;
-    if (entry.is_foreign) {
+    if (foreign_.contains(run)) {
         strays_.add(run);
         ask_for_sweep();
     }
@@ -272,9 +303,8 @@ void ProcessTable::sweep() {
 }
 
 bool ProcessTable::has_ended_orphans() const {
-    return std::any_of(orphans_.begin(), orphans_.end(), [this](const auto& orphan) {
-        return orphan.second != 0 && by_run_.find(orphan.second) == by_run_.end();
-    });
+    return std::any_of(orphans_.begin(), orphans_.end(),
+                       [this](const auto& orphan) { return orphan.second != 0 && !is_live(orphan.second); });
 }
 
 void ProcessTable::end_orphans(Duration patience) {
@@ -308,7 +338,7 @@ bool ProcessTable::meet_orphan(pid_t pid) {
         known = orphans_.emplace(pid, tag ? tag->run : 0).first;
     }
     // Its end sends SIGCHLD, and asks for the sweep that reaps it and finds what it leaves.
-    if (known->second != 0 && by_run_.find(known->second) == by_run_.end()) ::kill(pid, SIGKILL);
+    if (known->second != 0 && !is_live(known->second)) ::kill(pid, SIGKILL);
     return true;
 }
 

@@ -15,6 +15,7 @@
 #include "shared/result.hpp"
 #include "supervisor/core/run.hpp"
 #include "supervisor/io/cgroup.hpp"
+#include "supervisor/io/group_ends.hpp"
 #include "supervisor/io/late_ends.hpp"
 #include "supervisor/io/loop.hpp"
 #include "supervisor/io/spawn.hpp"
@@ -47,8 +48,9 @@ class ProcessTable {
     ProcessTable(const ProcessTable&) = delete;
     ProcessTable& operator=(const ProcessTable&) = delete;
 
-    // Takes the child over. When it ends, the rest of its group is killed before it is reaped, and
-    // `run_ended` is called. On error (no watch to be had) the child is killed and reaped.
+    // Takes the child over. When it ends by itself, the rest of its group is killed before it is reaped, and
+    // `run_ended` is called; once it was told to stop the rest has time to end, too. On error (no watch to be
+    // had) the child is killed and reaped.
     Result<void> add(RunNumber run, Child child, std::unique_ptr<RunCgroup> cgroup = nullptr);
     // The same for a process that an earlier supervisor has started, which began in this tick since boot
     // (adoption.hpp). All that are to be adopted are, before the loop's first turn: in it children whose run
@@ -60,6 +62,8 @@ class ProcessTable {
 
     // To the process group of a live run, and with SIGKILL to its cgroup and orphans. Others: nothing.
     void signal(RunNumber run, int signal_number);
+    // The same, and from now on the run lives until the last of its group has ended: with SIGKILL, or before.
+    void stop(RunNumber run, int signal_number);
     // The run has ended: its cgroup is killed and removed as soon as it is empty; its orphans at the sweep.
     void clean_up(RunNumber run);
 
@@ -71,21 +75,23 @@ class ProcessTable {
     // now, with no loop to wait for a sweep. Returns when none is left, or `patience` is over.
     void end_orphans(Duration patience);
 
-    // Its leader lives, or is not known to have ended yet.
-    bool is_live(RunNumber run) const { return by_run_.contains(run); }
+    // Its leader lives, or is not known to have ended yet; or others of its group are given time to end.
+    bool is_live(RunNumber run) const { return by_run_.contains(run) || group_ends_.contains(run); }
     // The folder of its cgroup; "": none.
     std::string cgroup_of(RunNumber run) const;
     // RunCgroup::end_note of its group, or "". To be asked before clean_up.
     std::string end_note(RunNumber run) const;
-    std::size_t live() const { return by_run_.size(); }
+    std::size_t live() const { return by_run_.size() + group_ends_.size(); }
 
   private:
+    enum class Told { Nothing, ToStop, Kill };
     struct Entry {
         int pidfd = -1;
         RunNumber run = 0;  // 0: an other
         Ended ended;        // of an other
         bool is_foreign = false;
         std::uint64_t start_ticks = 0;  // of a foreign one
+        Told told = Told::Nothing;
     };
 
     ProcessTable(Loop& loop, std::string scope, RunEnded run_ended);
@@ -95,6 +101,7 @@ class ProcessTable {
     Result<void> watch_or_kill(Child child, Entry entry);
     void on_end(pid_t pid);
     void on_foreign_end(pid_t pid, const Entry& entry);
+    void on_group_end(GroupEnds::Group group);
     void ask_for_sweep();
     void sweep();
     bool meet_orphan(pid_t pid);  // false: there was no descriptor to look at it with
@@ -104,6 +111,7 @@ class ProcessTable {
     std::string scope_;
     RunEnded run_ended_;
     LateEnds late_ends_;
+    GroupEnds group_ends_;
     Strays strays_;
     int signals_ = -1;  // signalfd: SIGCHLD
     int timer_ = -1;

@@ -89,8 +89,9 @@ Result<std::unique_ptr<RealEffects>> RealEffects::make(Loop& loop, const Config&
     auto cgroups = Cgroups::find();
     if (cgroups) {
         self->cgroups_ = std::make_unique<Cgroups>(std::move(*cgroups));
+        self->group_limits_ = self->cgroups_->limits();
     } else {
-        self->no_cgroups_ = cgroups.error().message;
+        self->group_limits_.why_not = cgroups.error().message;
     }
     return made;
 }
@@ -124,30 +125,32 @@ bool RealEffects::has_descriptors_for_run(std::size_t others) const {
 }
 
 // What a start needs beside its process: streams, listening socket, cgroup.
-Result<RealEffects::Preparation> RealEffects::prepare(const SpawnRequest& request, std::size_t others) {
+tl::expected<RealEffects::Preparation, SpawnFailure> RealEffects::prepare(const SpawnRequest& request,
+                                                                          std::size_t others) {
     if (!has_descriptors_for_run(others)) {
-        return fail(
-            "Too many open files: the limit leaves no descriptors for another run "
-            "(LimitNOFILE= or `ulimit -Hn`)");
+        return tl::unexpected(
+            SpawnFailure{"Too many open files: the limit leaves no descriptors for another run "
+                         "(LimitNOFILE= or `ulimit -Hn`)",
+                         true});
     }
+    const auto fail = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, false}); };
     const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
-    if (!ends) return tl::unexpected(ends.error());
+    if (!ends) return fail(ends.error());
     Preparation made{{ends->out, ends->err, {}}, nullptr};
     if (request.listen_port != 0) {
         const auto socket = listeners_.open(request.listen_port);
-        if (!socket) return tl::unexpected(socket.error());
+        if (!socket) return fail(socket.error());
         made.fds.listen_fds.push_back(*socket);
     }
-    if (cgroups_ && wants_cgroup(request.limits)) {
+    if (cgroups_ && wants_group(request.limits)) {
         auto group = cgroups_->make(request.log_name, request.run, request.limits);
-        if (!group) return tl::unexpected(group.error());
+        if (!group) return fail(group.error());
         made.cgroup = std::make_unique<RunCgroup>(std::move(*group));
     }
     return made;
 }
 
 std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& requests) {
-    const auto lack = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, true}); };
     std::vector<SpawnOutcome> outcomes(requests.size());
     std::vector<SpawnJob> jobs;
     std::vector<std::unique_ptr<RunCgroup>> cgroups;
@@ -155,7 +158,7 @@ std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& re
     for (std::size_t i = 0; i < requests.size(); ++i) {
         auto prepared = prepare(requests[i], jobs.size());
         if (!prepared) {
-            outcomes[i] = lack(prepared.error());
+            outcomes[i] = tl::unexpected(prepared.error());
             continue;
         }
         jobs.push_back(
@@ -172,7 +175,7 @@ std::vector<SpawnOutcome> RealEffects::spawn(const std::vector<SpawnRequest>& re
             if (cgroups[job]) cgroups[job]->remove();
             outcome = tl::unexpected(child.error());
         } else if (auto added = processes_->add(request.run, *child, std::move(cgroups[job])); !added) {
-            outcome = lack(added.error());
+            outcome = tl::unexpected(SpawnFailure{added.error().message, true});
         } else {
             live_[request.run] = {request.log_name, request.fingerprint, request.listen_port != 0,
                                   start_ticks_of(*child)};
@@ -194,6 +197,10 @@ void RealEffects::ended(RunNumber run, const ExitStatus& status) {
 
 void RealEffects::signal(RunNumber run, int signal_number) {
     processes_->signal(run, signal_number);
+}
+
+void RealEffects::stop(RunNumber run, int signal_number) {
+    processes_->stop(run, signal_number);
 }
 
 void RealEffects::clean_up(RunNumber run) {
@@ -340,10 +347,6 @@ Result<std::vector<Mark>> RealEffects::marks(WallTime since) {
 OwnFigures RealEffects::own_figures() {
     const ProcessFigures figures = process_figures();
     return {figures.cpu, clock() - begun_, figures.resident_bytes};
-}
-
-bool RealEffects::has_cgroups() {
-    return cgroups_ != nullptr;
 }
 
 TimePoint RealEffects::clock() {

@@ -80,11 +80,10 @@ class RealEffects final : public Effects {
 
     StateStore& state() { return *store_; }
     StoredAnswers& answers() { return *answers_; }
-    // Why memory, cpu and tasks limits are not in force; "" where they are.
-    const std::string& no_cgroups_because() const { return no_cgroups_; }
 
     std::vector<SpawnOutcome> spawn(const std::vector<SpawnRequest>& requests) override;
     void signal(RunNumber run, int signal_number) override;
+    void stop(RunNumber run, int signal_number) override;
     void clean_up(RunNumber run) override;
     void check(const CheckRequest& request) override;
     void forget_checks(RunNumber run) override;
@@ -113,7 +112,7 @@ class RealEffects final : public Effects {
     std::vector<Event> history(const std::string& name, std::size_t limit) override;
     Result<std::vector<Mark>> marks(WallTime since) override;
     OwnFigures own_figures() override;
-    bool has_cgroups() override;
+    const GroupLimits& group_limits() override { return group_limits_; }
     TimePoint clock() override;
     double random() override;
     void finished() override;
@@ -140,7 +139,7 @@ class RealEffects final : public Effects {
     void adopt_logs(const std::string& log_name, pid_t pid);
     void adopt_waiting_logs();
     bool has_descriptors_for_run(std::size_t others) const;
-    Result<Preparation> prepare(const SpawnRequest& request, std::size_t others);
+    tl::expected<Preparation, SpawnFailure> prepare(const SpawnRequest& request, std::size_t others);
     void ended(RunNumber run, const ExitStatus& status);
     void trouble(const std::string& name, const std::string& kind, const std::string& text);
 
@@ -155,7 +154,7 @@ class RealEffects final : public Effects {
     std::unique_ptr<SpawnCrew> crew_;
     std::unique_ptr<ProcessTable> processes_;
     std::unique_ptr<Cgroups> cgroups_;
-    std::string no_cgroups_;
+    GroupLimits group_limits_;
     Listeners listeners_;
     std::vector<Descriptor> streams_taken_over_;
     std::unique_ptr<Logs> logs_;

@@ -55,6 +55,30 @@ TEST_CASE("hello and status") {
     CHECK(world.refusal(StatusRequest{these({"wep"})}).kind == ErrorKind::NotFound);
 }
 
+TEST_CASE("limits that are not in force are told when they are first asked for, and left out of status") {
+    World world;
+    world.effects.limits_here = {.memory = true, .why_not = "there are no others"};
+    const auto told = [&world] {
+        std::vector<std::string> texts;
+        for (const Event& each : world.supervisor().journal().events()) {
+            if (each.text.starts_with("limits of ")) texts.push_back(each.text);
+        }
+        return texts;
+    };
+    InstanceSpec web = service("web");
+    web.process.limits.memory = 1 << 20;
+    world.apply({web});
+    CHECK(told().empty());
+    web.process.limits.cpu = 0.5;
+    world.apply({web});
+    CHECK(told() == Names{"limits of cpu are not in force: there are no others"});
+    world.apply({web, service("api")});
+    CHECK(told().size() == 1);
+    world.run_for(1s);
+    const auto reply = world.ask<StatusReply>(StatusRequest{these({"web"})});
+    CHECK(reply.rows.at(0).limits == std::map<std::string, std::string>{{"memory", "1MiB"}});
+}
+
 TEST_CASE("a status in full is that of one replica") {
     World world;
     InstanceSpec web = service("web");

@@ -142,6 +142,7 @@ class FakeEffects final : public Effects {
         const Duration takes = number == SIGKILL ? Duration(1ms) : how.stop_takes;
         if (ends) exit_at(time + takes, run, {ExitStatus::Kind::Signal, number});
     }
+    void stop(RunNumber run, int number) override { signal(run, number); }
     void clean_up(RunNumber) override {}
 
     void check(const CheckRequest& request) override {
@@ -224,7 +225,8 @@ class FakeEffects final : public Effects {
         return all;
     }
     OwnFigures own_figures() override { return {time / 100, time, 12 << 20}; }
-    bool has_cgroups() override { return false; }
+    GroupLimits limits_here{.why_not = "there is no cgroup here"};
+    const GroupLimits& group_limits() override { return limits_here; }
     TimePoint clock() override { return begin + time; }
     double random() override { return dice[randoms++ % dice.size()]; }
     void finished() override { is_finished = true; }

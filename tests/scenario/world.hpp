@@ -101,7 +101,9 @@ class World {
     }
     Phase phase(const std::string& name) { return phase_of(member(name).replica); }
     std::string reason(const std::string& name) { return reason_of(member(name).replica, now()); }
-    StatusRow row(const std::string& name) { return row_of(*supervisor_, member(name), false, now()); }
+    StatusRow row(const std::string& name) {
+        return row_of(*supervisor_, member(name), effects.limits_here, now());
+    }
     std::vector<std::string> names() {
         std::vector<std::string> all;
         for (auto& [id, instance] : supervisor_->roster().instances()) {

@@ -1,5 +1,6 @@
 """Start, health, stop, crash: one process and what is left of it."""
 
+import json
 import os
 import signal
 
@@ -76,6 +77,24 @@ command = {world.puppet('web', 'ignore TERM', 'child ignore-term', 'daemon ignor
         self.assertIn("signal TERM", world.report("web").lines())
         for end in ends:
             self.wait_readable(end)
+
+    def test_a_server_whose_shell_ends_at_once_has_time_to_save(self):
+        world = self.world()
+        ready, saved = world.path("ready"), world.path("saved")
+        save = world.path("save.py")
+        world.write("save.py", f"open({saved!r}, 'w').write('all')\n")
+        # As in a run.sh that starts its server without exec; the server takes longer than the shell to end.
+        server = f"trap 'python3 {save}; exit' TERM; : > {ready}; while :; do read never < {world.path('gate')}; done"
+        os.mkfifo(world.path("gate"))
+        world.write("server.sh", server)
+        run = f"trap 'exit 0' TERM; sh {world.path('server.sh')} & while :; do wait; done"
+        world.configure(f"[instances.web]\nhealth.kind = 'none'\ncommand = {json.dumps(['sh', '-c', run])}\n")
+        world.start()
+        world.until(lambda: os.path.exists(ready), "the server")
+        world.ctl("stop", "web")
+        with open(saved, encoding="utf-8") as file:
+            self.assertEqual(file.read(), "all")
+        self.assertEqual(world.row("web")["exit_status"], {"code": 0})
 
     def test_nothing_of_a_run_outlives_the_supervisor(self):
         world = self.world()

@@ -85,6 +85,25 @@ limits = { memory = "64MiB", cpu = 1.5, tasks = 10 }
         world.ctl("stop", "web")
         self.assertFalse(os.path.exists(own))
 
+    def test_what_is_not_delegated_is_named_and_the_rest_is_in_force(self):
+        outer = self.delegated_group()
+        with open(os.path.join(outer, "cgroup.subtree_control"), "w", encoding="utf-8") as file:
+            file.write("+memory")
+        group = os.path.join(outer, "part")
+        os.mkdir(group)
+        world = self.world(
+            """
+[instances.web]
+health.kind = "none"
+command = ["sleep", "1000"]
+limits = { memory = "64MiB", cpu = 1.5, tasks = 10 }
+"""
+        )
+        self.start(world, group)
+        own = self.group_of(world, "web")
+        self.assertEqual(read(own, "memory.max"), f"{64 << 20}\n")
+        self.assertIn(f"limits of cpu and tasks are not in force: '{group}' lacks controllers: cpu, pids", world.log())
+
     def test_who_takes_too_much_memory_is_killed_and_the_reason_shown(self):
         group = self.delegated_group()
         # tail keeps the last line, and /dev/zero is a line without an end.

@@ -143,6 +143,32 @@ TEST_CASE("an adopted run leaves nothing behind: neither its group nor who left 
     CHECK(world.until_ended(1));
 }
 
+TEST_CASE("who is left of an adopted group that was told to stop has its time, and the run lasts as long") {
+    World world;
+    const Told gate;
+    const pid_t leader = world.start(1, leader_of_slow_member(gate, world.told.path));
+    const pid_t member = world.told.pid();
+    world.table->stop(1, SIGTERM);
+    CHECK(world.until_gone(leader));
+    // Another run's end has all processes looked at.
+    const Told end;
+    world.start(2, "read go < " + end.path);
+    end.say("go");
+    CHECK(world.until_ended(2));
+    CHECK(lives(member));
+    CHECK(world.table->is_live(1));
+    CHECK_FALSE(world.ended.contains(1));
+    SUBCASE("which ends by itself") {
+        gate.say("go");
+    }
+    SUBCASE("or is killed") {
+        world.table->stop(1, SIGKILL);
+    }
+    CHECK(world.until_ended(1));
+    CHECK(world.ended[1] == told(ExitStatus{ExitStatus::Kind::Code, 3}));
+    CHECK_FALSE(lives(member));
+}
+
 TEST_CASE("the last thing that a supervisor does is to end what its adopted runs left") {
     World world;
     const std::string& path = world.told.path;

@@ -35,6 +35,13 @@ TEST_CASE("the delay doubles from backoff_initial to backoff_max, then the circu
     }
 }
 
+TEST_CASE("a start that is refused waits as long as one that fails, but opens no circuit") {
+    CHECK(refused_start_delay(1, 0, settings()) == 1s);
+    CHECK(refused_start_delay(3, 0, settings()) == 4s);
+    CHECK(refused_start_delay(3, 0.5, settings()) == 3600ms);
+    CHECK(refused_start_delay(1000, 0, settings()) == 30s);
+}
+
 TEST_CASE("jitter takes up to a fifth of a delay and nothing of the cool-down") {
     CHECK(next_start_delay(3, true, 0.5, settings()) == 1800ms);
     CHECK(next_start_delay(3, true, 0.999999, settings()) > 1600ms);

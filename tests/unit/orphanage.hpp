@@ -144,4 +144,11 @@ class Told {
     std::string path;
 };
 
+// A script that ends with 3 on TERM at once. Another member of its group, whose pid it says to the file `to`,
+// goes on until `gate` is told.
+inline std::string leader_of_slow_member(const Told& gate, const std::string& to) {
+    return "trap 'exit 3' TERM; (trap '' TERM; echo $(exec sh -c 'echo $PPID') > " + to + "; read go < " +
+           gate.path + ") & while :; do wait; done";
+}
+
 }  // namespace pmctl::test

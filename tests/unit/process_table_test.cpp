@@ -6,7 +6,9 @@
 
 #include <map>
 
+#include "supervisor/io/proc_files.hpp"
 #include "tests/unit/event_wait.hpp"
+#include "tests/unit/orphanage.hpp"
 #include "tests/unit/spawned.hpp"
 
 using namespace pmctl;
@@ -106,6 +108,55 @@ TEST_CASE("What is left of a group is killed when its leader ends") {
     const pid_t left = world.told();
     CHECK(world.until_ended(1));
     CHECK(world.until_gone(left));
+}
+
+TEST_CASE("Who is left of a group that was told to stop has its time, and the run lasts as long") {
+    World world;
+    const Told gate;
+    const pid_t leader = world.start(1, leader_of_slow_member(gate, "/dev/stdout"));
+    const pid_t member = world.told();
+    world.table->stop(1, SIGTERM);
+    CHECK(world.until_gone(leader));
+    // Another run's end makes a sweep, which sees the member, and leaves it alone.
+    world.start(2, "exit 0");
+    CHECK(world.until_ended(2));
+    const pid_t stranger = ::fork();
+    if (stranger == 0) ::_exit(0);
+    CHECK(world.until_gone(stranger));
+    CHECK(exists(member));
+    CHECK(world.table->is_live(1));
+    CHECK_FALSE(world.ended.contains(1));
+    SUBCASE("which ends by itself") {
+        gate.say("go");
+    }
+    SUBCASE("or is killed") {
+        world.table->stop(1, SIGKILL);
+    }
+    CHECK(world.until_ended(1));
+    CHECK(world.ended[1] == ExitStatus{ExitStatus::Kind::Code, 3});
+    CHECK_FALSE(exists(member));
+    CHECK(world.table->live() == 0);
+}
+
+TEST_CASE("A zombie of the group that somebody else does not reap holds up no kill") {
+    World world;
+    // The parent of the member left the group, and never waits.
+    const pid_t leader =
+        world.start(1,
+                    "trap 'exit 0' TERM; python3 -c 'import os, signal\n"
+                    "pid = os.fork()\n"
+                    "if pid == 0: signal.pause()\n"
+                    "os.setsid(); print(pid, flush=True); signal.pause()' & while :; do wait; done");
+    const pid_t member = world.told();
+    world.table->stop(1, SIGTERM);
+    CHECK(world.until_gone(leader));
+    CHECK(world.events.until([&] {
+        const auto stat = read_proc_stat(member);
+        return stat && stat->state == 'Z';
+    }));
+    CHECK(world.table->is_live(1));
+    world.table->stop(1, SIGKILL);
+    CHECK(world.until_ended(1));
 }
 
 TEST_CASE("A process that left its group by a double fork and setsid goes with its run, and not before") {

@@ -266,8 +266,20 @@ TEST_CASE("a spawn that fails counts, unless the machine lacks something") {
     CHECK(story.reason() == "chdir '/srv': No such file or directory; next start in 1s");
     CHECK(story.replica.failures == 1);
     story.tell_at(1s, Woke{});
-    story.tell(SpawnFailed{"clone3: Resource temporarily unavailable", true});
-    CHECK(story.replica.failures == 1);
+    const SpawnFailed refused{"clone3: Resource temporarily unavailable", true};
+    Duration at = 1s;
+    for (const Duration wait : {1s, 2s, 4s, 8s, 16s, 30s, 30s, 30s, 30s}) {
+        story.tell(refused);
+        CHECK(story.replica.failures == 1);
+        CHECK(story.wait() == wait);
+        at += wait;
+        CHECK(story.tell_at(at, Woke{}).start);
+    }
+    // What was started ends the row.
+    story.tell(Spawned{1, 4001, 30000});
+    story.tell(Exited{crash});
+    story.tell_at(at + 2s, Woke{});
+    story.tell(refused);
     CHECK(story.wait() == 1s);
     Story never(with_mode(RestartMode::Never));
     never.spawns = false;
@@ -275,6 +287,10 @@ TEST_CASE("a spawn that fails counts, unless the machine lacks something") {
     never.tell(SpawnFailed{"exec: No such file or directory", false});
     CHECK(never.reason() ==
           "exec: No such file or directory; not started again (restart.policy = \"never\")");
+    never.start();
+    never.tell(refused);
+    CHECK(never.reason() ==
+          "clone3: Resource temporarily unavailable; not started again (restart.policy = \"never\")");
 }
 
 TEST_CASE("a stolen port is answered with another one at once, but not for ever") {

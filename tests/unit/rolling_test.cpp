@@ -191,6 +191,9 @@ TEST_CASE("a lack of the machine's is waited out") {
     story.tell(SpawnFailed{"clone: Cannot allocate memory", true, Slot::Candidate});
     CHECK_FALSE(story.tell_at(999ms, Woke{}).start_candidate);
     CHECK(story.tell_at(1s, Woke{}).start_candidate);
+    story.tell(SpawnFailed{"clone: Cannot allocate memory", true, Slot::Candidate});
+    CHECK_FALSE(story.tell_at(2999ms, Woke{}).start_candidate);
+    CHECK(story.tell_at(3s, Woke{}).start_candidate);
 }
 
 TEST_CASE("a candidate whose port is stolen gets another one, but not for ever") {

@@ -1,0 +1,52 @@
+// Groups whose leader has ended on the signal that was to stop their run: who is left in them has the rest of
+// stop_timeout to end as well (a shell that was told, and the server that it started). When that time is over
+// is the Supervisor's to say, by SIGKILL.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "supervisor/core/run.hpp"
+#include "supervisor/io/descriptor.hpp"
+#include "supervisor/io/loop.hpp"
+#include "supervisor/io/timer.hpp"
+
+namespace pmctl {
+
+class GroupEnds {
+  public:
+    struct Group {
+        RunNumber run = 0;
+        pid_t leader = 0;  // its number, which is the group's
+        Descriptor pidfd;  // the leader's
+        bool is_foreign = false;
+        std::uint64_t start_ticks = 0;  // of the leader of a foreign one
+        ExitStatus status;              // the leader's; of a foreign one not known yet
+        bool killed = false;
+    };
+    using Empty = std::function<void(Group)>;
+
+    GroupEnds(Loop& loop, Empty empty);
+
+    // Calls `empty` once: at once where nobody is left, else when the last one has ended.
+    void await(Group group);
+    bool contains(RunNumber run) const;
+    std::size_t size() const { return groups_.size(); }
+    void signal(RunNumber run, int signal_number);
+    // SIGCHLD: a look costs nothing, and may find one empty.
+    void child_ended();
+
+  private:
+    void look(bool closely);
+
+    Empty empty_;
+    Timer timer_;
+    std::vector<Group> groups_;
+    Duration delay_{};
+    int looks_ = 0;  // by the timer, since the last group came or was killed
+};
+
+}  // namespace pmctl
