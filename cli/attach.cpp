@@ -51,10 +51,12 @@ class Attachment {
           output_({true, false, session.args().json, session.style()}) {
         log_request_.targets = targets;
         event_request_.targets = targets;
+        session_.on_output_lost([this] { end_unread(); });
     }
     Attachment(const Attachment&) = delete;
     Attachment& operator=(const Attachment&) = delete;
     ~Attachment() {
+        session_.on_output_lost(nullptr);
         if (lines_) lines_->leave_to_process_end();
     }
 
@@ -72,6 +74,7 @@ class Attachment {
     void take_answer();
     void take_signal();
     void send_down();
+    void end_unread();
 
     Session& session_;
     std::string socket_;
@@ -208,8 +211,24 @@ void Attachment::take_signal() {
 
 void Attachment::send_down() {
     const bool first = interrupts_.count() == 1;
-    if (first) session_.say("stopping every instance... (Ctrl-C again: at once)");
     if (!lines_->orders.send(DownRequest{!first})) gone_ = true;
+    if (first) session_.say("stopping every instance... (Ctrl-C again: at once)");
+}
+
+// Nobody reads what is told here any longer: what this call has started ends with it.
+void Attachment::end_unread() {
+    if (!supervision_.owns() || !lines_ || gone_) return;
+    if (interrupts_.count() == 0) {
+        if (!lines_->orders.send(DownRequest{})) return;
+        session_.say("nobody reads the output any longer: stopping every instance...");
+    }
+    while (!gone_ && !failure_) {
+        std::array<pollfd, 2> all = {pollfd{interrupts_.fd(), POLLIN, 0},
+                                     pollfd{lines_->orders.fd(), POLLIN, 0}};
+        if (::poll(all.data(), all.size(), -1) < 0) continue;
+        if (all[1].revents != 0) take_answer();
+        if (all[0].revents != 0 && interrupts_.take() && !lines_->orders.send(DownRequest{true})) return;
+    }
 }
 
 void Attachment::follow() {

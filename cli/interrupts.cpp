@@ -17,6 +17,10 @@ sigset_t interrupts() {
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    // Of a terminal that was closed; nohup(1) has it ignored.
+    struct sigaction hang_up{};
+    ::sigaction(SIGHUP, nullptr, &hang_up);
+    if (hang_up.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);
     return set;
 }
 

@@ -1,4 +1,4 @@
-// SIGINT and SIGTERM of a command that stays in front, as a descriptor to poll and a count. What an interrupt
+// SIGINT, SIGTERM and SIGHUP of a command that stays in front, as a descriptor to poll and a count. What an interrupt
 // means is its reader's.
 #pragma once
 

@@ -70,8 +70,10 @@ void Session::print(std::string_view text) {
 
 void Session::flush() {
     if (write_all(STDOUT_FILENO, std::exchange(out_, {}))) return;
-    if (errno == EPIPE) std::_Exit(0);
-    say(std::string("cannot write: ") + std::strerror(errno));
+    const int error = errno;
+    if (error != EPIPE) say(std::string("cannot write: ") + std::strerror(error));
+    if (const auto lost = std::exchange(output_lost_, nullptr)) lost();
+    if (error == EPIPE) std::_Exit(0);
     std::_Exit(exit_status(ErrorKind::Failed));
 }
 

@@ -1,8 +1,10 @@
 // What every command of one call of pmctl works with: its arguments, where to print, where the supervisor is.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "cli/arguments.hpp"
 #include "cli/client.hpp"
@@ -22,9 +24,10 @@ class Session {
     std::size_t terminal_height() const;            // rows; 0: unknown
 
     // To standard output, written when the command ends, before a message, or at flush(). When nobody reads
-    // it any longer the program ends, quietly.
+    // it any longer the program ends, quietly, after `output_lost`.
     void print(std::string_view text);
     void flush();
+    void on_output_lost(std::function<void()> output_lost) { output_lost_ = std::move(output_lost); }
     // "pmctl: text" to standard error.
     void say(std::string_view text);
     void say_error(const Error& error);
@@ -39,6 +42,7 @@ class Session {
     bool terminal_ = false;
     Style style_;
     std::string out_;
+    std::function<void()> output_lost_;
 };
 
 }  // namespace pmctl

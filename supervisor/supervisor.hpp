@@ -298,7 +298,7 @@ class Supervisor {
     std::vector<FoundRun> found_runs_;  // until the first configuration is applied
     std::map<std::pair<std::string, std::uint32_t>, RestRecord> rests_;  // the same
     std::vector<std::pair<Member*, const FoundRun*>> ended_runs_;
-    std::set<const Member*> left_alone_;  // by the first configuration
+    std::set<const Member*> left_alone_;  // until an operator says otherwise
     RunNumber next_run_;
     RunNumber promised_runs_;   // the store knows that none below it may be given out again
     std::set<RunNumber> live_;  // all but those that even KILL did not end

@@ -195,7 +195,6 @@ void Supervisor::settle_ended(Now now) {
     }
     found_runs_.clear();
     rests_.clear();
-    left_alone_.clear();
 }
 
 // A rest that lasts has begun: what a later supervisor is to go on with.

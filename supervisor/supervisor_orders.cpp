@@ -18,7 +18,7 @@ std::map<std::string, Actual> Supervisor::actual(const Targets& only) const {
             const Replica& replica = member->replica;
             if (replica.leaving) continue;
             ++entry.replicas;
-            if (replica.wanted == Wanted::Running) continue;
+            if (replica.wanted == Wanted::Running || left_alone_.contains(member.get())) continue;
             if (is_stopped_by_operator(*member)) {
                 entry.stopped.insert(replica.number);
             } else if (concerns(roster_.instances(), only, *member)) {
@@ -200,6 +200,7 @@ void Supervisor::forget(Member& member) {
     wait_no_longer(member);
     trying_.erase(&member);
     draining_.erase(&member);
+    left_alone_.erase(&member);
     if (is_configured(id)) {
         // Scaled down: should it come again, then as the configuration says.
         if (intention != intentions_.end()) remember_intention(member, Wanted::Running);
@@ -229,6 +230,7 @@ bool Supervisor::is_configured(const std::string& id) const {
 void Supervisor::start(const std::vector<Member*>& members, Now now) {
     const Turn turn(*this, now);
     for (Member* member : members) {
+        left_alone_.erase(member);
         remember_intention(*member, Wanted::Running);
         handle(*member, StartOrder{"started by an operator"}, now);
     }
@@ -247,6 +249,7 @@ void Supervisor::stop(const std::vector<Member*>& members, Now now) {
 void Supervisor::restart(const std::vector<Member*>& members, bool rolling, Now now) {
     const Turn turn(*this, now);
     for (Member* member : members) {
+        left_alone_.erase(member);
         remember_intention(*member, Wanted::Running);
         handle(*member, RestartOrder{rolling, drain_of(*member, now)}, now);
     }

@@ -72,7 +72,7 @@ bool Supervisor::find_port(const Start& start, Now now) {
         return true;
     }
     const auto refuse = [&](const std::string& holder) {
-        handle(member, SpawnFailed{held_by(wish.number, holder), true, start.slot}, now);
+        handle(member, SpawnFailed{held_by(wish.number, holder), StartFault::Port, start.slot}, now);
         return false;
     };
     if (wish.kind == PortWish::Kind::Fixed) {

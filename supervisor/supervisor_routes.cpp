@@ -152,7 +152,8 @@ RouteAnswer Supervisor::ask_route(std::string_view host, Now now) {
 
 // By a route query, or by one that depends on it.
 bool Supervisor::may_be_asked_for(const Member& member) const {
-    return !member.replica.leaving && member.replica.spec->enabled && !is_stopped_by_operator(member);
+    return !member.replica.leaving && member.replica.spec->enabled && !is_stopped_by_operator(member) &&
+           !left_alone_.contains(&member);
 }
 
 void Supervisor::start_on_demand(Instance& instance, Now now) {

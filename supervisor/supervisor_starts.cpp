@@ -116,7 +116,7 @@ std::optional<SpawnRequest> Supervisor::next_request(const Start& start, Now now
     const std::uint16_t port = place_of(start.slot, member).port;
     auto launch = launch_of(member, spec, port);
     if (!launch) {
-        handle(member, SpawnFailed{launch.error().message, false, start.slot}, now);
+        handle(member, SpawnFailed{launch.error().message, StartFault::Own, start.slot}, now);
         return std::nullopt;
     }
     SpawnRequest request = request_of(member, spec.process, std::move(*launch));
@@ -135,7 +135,8 @@ void Supervisor::started(const Start& start, RunNumber run, const SpawnOutcome& 
     Member& member = *start.member;
     if (!outcome) {
         const SpawnFailure& failure = outcome.error();
-        return handle(member, SpawnFailed{failure.message, failure.transient, start.slot}, now);
+        const StartFault fault = failure.transient ? StartFault::Machine : StartFault::Own;
+        return handle(member, SpawnFailed{failure.message, fault, start.slot}, now);
     }
     const std::uint16_t port = place_of(start.slot, member).port;
     live_.insert(run);

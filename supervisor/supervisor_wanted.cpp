@@ -73,7 +73,6 @@ void Supervisor::start_needed(std::vector<Instance*> todo, Now now) {
             if (needed == nullptr) continue;
             for (const auto& member : needed->members) {
                 if (member->replica.wanted == Wanted::Running || !may_be_asked_for(*member)) continue;
-                if (left_alone_.contains(member.get())) continue;
                 needed->demanded_at = now.steady;
                 handle(*member, StartOrder{"needed by '" + needs.id + "'"}, now);
                 note(member->name, "decision", "started: needed by '" + needs.id + "'", now);

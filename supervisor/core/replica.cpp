@@ -177,10 +177,11 @@ Actions on(Replica& replica, const SpawnFailed& failure, Now now, double random)
         return actions;
     }
     const RestartSettings& settings = policy_of(replica).restart;
-    if (!failure.transient || settings.mode == RestartMode::Never)
-        return failed(replica, failure.message, false, now, random);
+    const bool goes_on = failure.fault == StartFault::Port ||
+                         (failure.fault == StartFault::Machine && settings.mode != RestartMode::Never);
+    if (!goes_on) return failed(replica, failure.message, false, now, random);
     rest(replica, Rest::Waiting, Phase::Failed, failure.message);
-    wait_for_start(replica, refused_start_delay(++replica.refusals, random, settings), now);
+    wait_for_start(replica, orders::next_try_delay(replica, failure.fault, random), now);
     return actions;
 }
 

@@ -18,8 +18,9 @@
 //                                          budget, but for max_ports_lost in a row
 //   exited with 0, policy on-failure/never AtRest: completed
 //   policy never                           AtRest: Failed
+//   its port is held (StartFault::Port)    looked at each backoff_initial, also with policy never
 //   the machine refused the start          started again after refused_start_delay; costs nothing of the
-//   (no process, memory, descriptor)       budget
+//   (StartFault::Machine)                  budget
 //   all else: exit, failed checks,         one failure more, next start after next_start_delay (backoff.hpp)
 //   start-up time-out, failed spawn
 //
@@ -182,9 +183,14 @@ struct Spawned {
     std::uint16_t port = 0;
     Slot slot = Slot::Current;
 };
+enum class StartFault {
+    Own,      // of the program or its configuration: a failure like any other
+    Port,     // the one that it must have is held: looked at again and again, at no cost
+    Machine,  // no process, memory or descriptor to be had
+};
 struct SpawnFailed {
     std::string message;
-    bool transient = false;  // the machine's lack
+    StartFault fault = StartFault::Own;
     Slot slot = Slot::Current;
 };
 struct Checked {

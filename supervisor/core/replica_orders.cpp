@@ -101,6 +101,12 @@ Actions start_now(Replica& replica) {
     return {.start = true};
 }
 
+Duration next_try_delay(Replica& replica, StartFault fault, double random) {
+    const RestartSettings& settings = policy_of(replica).restart;
+    return fault == StartFault::Port ? settings.backoff_initial
+                                     : refused_start_delay(++replica.refusals, random, settings);
+}
+
 Actions obey(Replica& replica, const StartOrder& order, Now now) {
     replica.wanted = Wanted::Running;
     replica.wanted_reason = order.reason;

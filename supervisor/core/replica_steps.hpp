@@ -1,5 +1,5 @@
 // What the steps of a replica's life (replica.cpp) and those that an order or another specification leads to
-// (replica_orders.cpp) have in common. For these two alone.
+// (replica_orders.cpp) or an update leads to (rolling.cpp) have in common. For these alone.
 #pragma once
 
 #include <concepts>
@@ -17,6 +17,8 @@ inline const Policy& policy_of(const Replica& replica) {
 void rest(Replica& replica, Rest kind, Phase phase, std::string reason);
 // Due now: the Supervisor is asked to start it, and answers.
 Actions start_now(Replica& replica);
+// Until a start is tried again that failed for no fault of its own.
+Duration next_try_delay(Replica& replica, StartFault fault, double random);
 
 Actions obey(Replica& replica, const StartOrder& order, Now now);
 Actions obey(Replica& replica, const StopReplica& order, Now now);

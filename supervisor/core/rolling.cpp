@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "supervisor/core/backoff.hpp"
+#include "supervisor/core/replica_steps.hpp"
 
 namespace pmctl::rolling {
 
@@ -113,10 +113,9 @@ void spawned(Replica& replica, const Spawned& child, Now now, Actions& actions) 
 
 void not_spawned(Replica& replica, const SpawnFailed& failure, double random, Now now, Actions& actions) {
     if (replica.update.stage != UpdateStage::Trying) return;
-    if (!failure.transient) return fail(replica, failure.message, now, actions);
+    if (failure.fault == StartFault::Own) return fail(replica, failure.message, now, actions);
     replica.update.reason = failure.message;
-    replica.update.next_try =
-        now.steady + refused_start_delay(++replica.refusals, random, replica.spec->policy.restart);
+    replica.update.next_try = now.steady + orders::next_try_delay(replica, failure.fault, random);
 }
 
 void no_port(Replica& replica, const NoPort& lack, Now now) {

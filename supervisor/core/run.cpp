@@ -35,10 +35,10 @@ RunActions kill(Run& run, Now now) {
     return {.signal = SIGKILL};
 }
 
-RunActions tell_to_end(Run& run, Now now, const Policy& policy) {
+RunActions tell_to_end(Run& run, Now now) {
     run.stop_stage = StopStage::Told;
-    run.deadline = now.steady + policy.stop_timeout;
-    return {.signal = policy.stop_signal};
+    run.deadline = now.steady + run.stop_timeout;
+    return {.signal = run.stop_signal};
 }
 
 RunActions stop(Run& run, const StopOrder& order, Now now, const Policy& policy) {
@@ -47,7 +47,9 @@ RunActions stop(Run& run, const StopOrder& order, Now now, const Policy& policy)
     run.healthy_since.reset();
     run.stop_cause = order.cause;
     if (order.at_once) return kill(run, now);
-    if (order.drain <= Duration::zero()) return tell_to_end(run, now, policy);
+    run.stop_signal = policy.stop_signal;
+    run.stop_timeout = policy.stop_timeout;
+    if (order.drain <= Duration::zero()) return tell_to_end(run, now);
     run.stop_stage = StopStage::Draining;
     run.deadline = now.steady + order.drain;
     return {};
@@ -59,10 +61,10 @@ RunActions stop_again(Run& run, const StopOrder& order, Now now) {
     return order.at_once && run.stop_stage != StopStage::Killed ? stop(run, order, now, {}) : RunActions{};
 }
 
-RunActions on_routes_left(Run& run, const RoutesLeft& left, Now now, const Policy& policy) {
+RunActions on_routes_left(Run& run, const RoutesLeft& left, Now now) {
     if (!is_draining(run)) return {};
     run.deadline = std::min(run.deadline, left.by);
-    return now.steady >= run.deadline ? tell_to_end(run, now, policy) : RunActions{};
+    return now.steady >= run.deadline ? tell_to_end(run, now) : RunActions{};
 }
 
 void become_healthy(Run& run, Now now) {
@@ -128,7 +130,7 @@ RunActions on_deadline(Run& run, Now now, const Policy& policy) {
         case Phase::Stopping:
             if (now.steady < run.deadline) return {};
             switch (run.stop_stage) {
-                case StopStage::Draining: return tell_to_end(run, now, policy);
+                case StopStage::Draining: return tell_to_end(run, now);
                 case StopStage::Told: return kill(run, now);
                 case StopStage::Killed: break;
             }
@@ -238,7 +240,7 @@ RunActions step(Run& run, const RunEvent& event, Now now, const Policy& policy) 
                               const bool going = run.phase == Phase::Stopping || run.phase == Phase::Failed;
                               return going ? stop_again(run, order, now) : stop(run, order, now, policy);
                           },
-                          [&](const RoutesLeft& left) { return on_routes_left(run, left, now, policy); },
+                          [&](const RoutesLeft& left) { return on_routes_left(run, left, now); },
                           [&](const ProcessExited& end) -> RunActions {
                               run.phase = run.phase == Phase::Stopping ? Phase::Stopped : Phase::Failed;
                               run.exit = end.status;

@@ -87,6 +87,8 @@ struct Run {
     std::optional<TimePoint> healthy_since;  // Running without a break from then on
     std::optional<StopCause> stop_cause;     // with Stopping and after it
     StopStage stop_stage = StopStage::Told;  // with Stopping and after it
+    int stop_signal = 0;                     // the same: what it is told by, as when its stop began
+    Duration stop_timeout{};
     std::optional<LastCheck> last_check;
     std::optional<ExitStatus> exit;  // once it has ended
 

@@ -179,7 +179,11 @@ void Logs::drain(const std::string& log_name) {
 }
 
 void Logs::drain(Entry& entry) {
-    if (entry.blocked) return;
+    if (entry.blocked) {
+        // The disk may have room again since the last try; else all stays where it is.
+        if (pump_once(entry, entry.out, drain_share)) (void)pump_once(entry, entry.err, drain_share);
+        return;
+    }
     pump(entry, entry.out, drain_share);
     if (!entry.blocked) pump(entry, entry.err, drain_share);
 }

@@ -245,6 +245,15 @@ TEST_CASE("What may run and cannot be looked after is neither signalled nor star
     CHECK(world.phase("web") == Phase::Stopped);
     CHECK(world.reason("web").find("pid 3007 of an earlier supervisor may still run") != std::string::npos);
     CHECK(starts(world) == 0);
+    // Nor by a reload, nor for who needs it.
+    InstanceSpec shop = service("shop");
+    shop.policy.depends_on = {"web"};
+    world.apply({web, shop});
+    world.run_for(1h);
+    world.apply({version("web", 2), shop});
+    world.run_for(1h);
+    CHECK(starts(world) == 0);
+    CHECK(world.reason("web").find("pid 3007 of an earlier supervisor may still run") != std::string::npos);
     // An operator knows better.
     world.start({"web"});
     world.run_for(1s);

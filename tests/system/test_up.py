@@ -109,6 +109,38 @@ command = {world.puppet('other')}
         world.ctl("status", status=5)
         self.assertEqual(world.own_processes(), [])
 
+    def test_a_terminal_that_is_closed_leaves_nothing_running(self):
+        world = self.two()
+        process = self.up(world)
+        self.lines_until(LineStream(process.stdout.fileno()), "hello-from-web", "hello-from-api")
+        process.send_signal(signal.SIGHUP)
+        self.assertEqual(process.wait(CAP), 0)
+        world.ctl("status", status=5)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_under_nohup_it_goes_on(self):
+        world = self.two()
+        process = self.up(world, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+        lines = LineStream(process.stdout.fileno())
+        self.lines_until(lines, "hello-from-web", "hello-from-api")
+        process.send_signal(signal.SIGHUP)
+        world.ctl("restart", "web")
+        self.lines_until(lines, "hello-from-web")
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(CAP), 0)
+        self.assertEqual(world.own_processes(), [])
+
+    def test_a_reader_that_goes_away_leaves_nothing_running(self):
+        world = self.two()
+        process = self.up(world)
+        self.lines_until(LineStream(process.stdout.fileno()), "hello-from-web", "hello-from-api")
+        process.stdout.close()
+        with contextlib.suppress(subprocess.SubprocessError):
+            world.ctl("restart", "web", status=None)  # something to tell
+        self.assertEqual(process.wait(CAP), 0)
+        world.ctl("status", status=5)
+        self.assertEqual(world.own_processes(), [])
+
     def test_a_second_ctrl_c_does_not_wait(self):
         world = self.world()
         world.configure(

@@ -182,7 +182,7 @@ TEST_CASE("a long random walk breaks nothing") {
             ReplicaEvent reply = Spawned{++story.runs, 1, 30000};
             if (dice(4) == 0) reply = Blocked{"'db' to be healthy"};
             if (dice(8) == 0) reply = NoPort{"no free port"};
-            if (dice(8) == 0) reply = SpawnFailed{"chdir", dice(2) == 0};
+            if (dice(8) == 0) reply = SpawnFailed{"chdir", static_cast<StartFault>(dice(3))};
             asked = step(story.replica, reply, story.now(), 0.5).start;
         }
     };

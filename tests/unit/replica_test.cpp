@@ -261,12 +261,12 @@ TEST_CASE("a spawn that fails counts, unless the machine lacks something") {
     Story story(service("web"));
     story.spawns = false;
     story.start();
-    story.tell(SpawnFailed{"chdir '/srv': No such file or directory", false});
+    story.tell(SpawnFailed{"chdir '/srv': No such file or directory", StartFault::Own});
     CHECK(story.phase() == Phase::Failed);
     CHECK(story.reason() == "chdir '/srv': No such file or directory; next start in 1s");
     CHECK(story.replica.failures == 1);
     story.tell_at(1s, Woke{});
-    const SpawnFailed refused{"clone3: Resource temporarily unavailable", true};
+    const SpawnFailed refused{"clone3: Resource temporarily unavailable", StartFault::Machine};
     Duration at = 1s;
     for (const Duration wait : {1s, 2s, 4s, 8s, 16s, 30s, 30s, 30s, 30s}) {
         story.tell(refused);
@@ -284,7 +284,7 @@ TEST_CASE("a spawn that fails counts, unless the machine lacks something") {
     Story never(with_mode(RestartMode::Never));
     never.spawns = false;
     never.start();
-    never.tell(SpawnFailed{"exec: No such file or directory", false});
+    never.tell(SpawnFailed{"exec: No such file or directory", StartFault::Own});
     CHECK(never.reason() ==
           "exec: No such file or directory; not started again (restart.policy = \"never\")");
     never.start();

@@ -173,9 +173,9 @@ TEST_CASE("one that crashes, cannot be started, or finds no port in time has fai
           "the new process (pid 4002) exited with 1 before it was healthy");
     CHECK(reason_after({spawned, Checked{bad, 2}, Exited{crash, "out of memory", false, 2}}, 0s) ==
           "the new process (pid 4002) exited with 1: out of memory before it was healthy: HTTP 503");
-    CHECK(reason_after({SpawnFailed{"exec '/srv/app': No such file or directory", false, Slot::Candidate}},
+    CHECK(reason_after({SpawnFailed{"exec '/srv/app': No such file or directory", StartFault::Own, Slot::Candidate}},
                        0s) == "exec '/srv/app': No such file or directory");
-    CHECK(reason_after({SpawnFailed{"clone: Cannot allocate memory", true, Slot::Candidate}}, 20s) ==
+    CHECK(reason_after({SpawnFailed{"clone: Cannot allocate memory", StartFault::Machine, Slot::Candidate}}, 20s) ==
           "not healthy within 20s: clone: Cannot allocate memory");
     CHECK(reason_after({NoPort{"no free port in 30000-30001", Slot::Candidate}}, 20s) ==
           "not healthy within 20s: no free port in 30000-30001");
@@ -188,10 +188,10 @@ TEST_CASE("a lack of the machine's is waited out") {
     story.tell(NoPort{"no free port in 30000-30001", Slot::Candidate});
     CHECK(update_in_words(story.replica) == "no free port in 30000-30001");
     CHECK(story.tell(MayStart{}).start_candidate);
-    story.tell(SpawnFailed{"clone: Cannot allocate memory", true, Slot::Candidate});
+    story.tell(SpawnFailed{"clone: Cannot allocate memory", StartFault::Machine, Slot::Candidate});
     CHECK_FALSE(story.tell_at(999ms, Woke{}).start_candidate);
     CHECK(story.tell_at(1s, Woke{}).start_candidate);
-    story.tell(SpawnFailed{"clone: Cannot allocate memory", true, Slot::Candidate});
+    story.tell(SpawnFailed{"clone: Cannot allocate memory", StartFault::Machine, Slot::Candidate});
     CHECK_FALSE(story.tell_at(2999ms, Woke{}).start_candidate);
     CHECK(story.tell_at(3s, Woke{}).start_candidate);
 }
@@ -287,7 +287,7 @@ TEST_CASE("a candidate takes over from one that waits for its next start") {
     Story story = at(At::Trying);
     story.spawns = false;
     story.tell(Exited{crash, "", false, 1});  // started at once: it was healthy
-    story.tell(SpawnFailed{"exec '/srv/app': No such file or directory", false, Slot::Current});
+    story.tell(SpawnFailed{"exec '/srv/app': No such file or directory", StartFault::Own, Slot::Current});
     REQUIRE(story.phase() == Phase::Failed);
     story.tell(Checked{good, 2});
     CHECK(story.phase() == Phase::Running);
