@@ -64,13 +64,6 @@ Shown shown(const Replica& replica) {
             update_in_words(replica)};
 }
 
-// A process of it may still come to its end.
-bool may_end(const Replica& replica) {
-    const auto ends = [](const Run& run) { return run.phase != Phase::Failed; };
-    return (has_live_run(replica) && ends(*replica.run)) || replica.candidate ||
-           std::any_of(replica.outgoing.begin(), replica.outgoing.end(), ends);
-}
-
 bool waits_for_turn(const Instance& instance) {
     return std::any_of(instance.members.begin(), instance.members.end(),
                        [](const auto& each) { return each->replica.update.stage == UpdateStage::Waiting; });
@@ -169,7 +162,8 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
         const bool moved =
             after.phase != before.phase || after.run != before.run || after.rest != before.rest;
         const bool failed_again = after.phase == Phase::Failed && after.failures > before.failures;
-        if (moved || other_gate || after.wanted != before.wanted) changed_.push_back(&member);
+        const bool other_hold = after.held_by != before.held_by;
+        if (moved || other_gate || other_hold || after.wanted != before.wanted) changed_.push_back(&member);
         // That another process serves now is told as an update.
         const bool took_over = before.candidate != 0 && after.run == before.candidate;
         if (took_over && after.phase == before.phase) {
@@ -226,6 +220,7 @@ void Supervisor::carry_out(Member& member, RunNumber run, const RunActions& acti
         effects_.store({.kind = StoreWrite::Kind::RunEnded, .run = {.run = run}});
         roster_.forget_run(run);
         live_.erase(run);
+        restarting_.erase(run);
         if (const auto place = member.outgoing_places.find(run); place != member.outgoing_places.end()) {
             release_port(member, place->second, now);
             member.outgoing_places.erase(place);
@@ -310,42 +305,6 @@ void Supervisor::tell_dependents(Member& member, Now now) {
             }
         }
     }
-}
-
-// A stop of `member` waits for the first of these: live, depends on it, and to be stopped as well.
-std::string Supervisor::holder_of(const Member& member) const {
-    for (const std::string& id : member.instance->dependents) {
-        const Instance* dependent = roster_.find(id);
-        if (dependent == nullptr) continue;
-        for (const auto& each : dependent->members) {
-            const Replica& replica = each->replica;
-            const bool stops = replica.wanted == Wanted::Stopped || together_.contains(each.get());
-            if (stops && may_end(replica)) return each->name;
-        }
-    }
-    return "";
-}
-
-// `member` no longer holds up the stop of what it depends on.
-void Supervisor::release_holds(Member& member, Now now) {
-    for (const std::string& id : member.replica.spec->policy.depends_on) {
-        Instance* needed = roster_.find(id);
-        if (needed == nullptr) continue;
-        for (const auto& each : needed->members) hold_anew(*each, now);
-    }
-}
-
-// A stop that waits finds out for whom, and is carried out when there is nobody.
-void Supervisor::hold_anew(Member& member, Now now) {
-    if (member.replica.held_by.empty()) return;
-    stop_replica(member, member.replica.wanted_reason, false, now);
-}
-
-void Supervisor::stop_replica(Member& member, const std::string& reason, bool at_once, Now now) {
-    StopReplica order{reason, "", at_once, {}};
-    if (!at_once) order.held_by = holder_of(member);
-    if (order.held_by.empty() && !at_once) order.drain = drain_of(member, now);
-    handle(member, order, now);
 }
 
 // Everything that follows from what happened in this turn.

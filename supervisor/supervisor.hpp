@@ -87,7 +87,8 @@ class Supervisor {
 
     // Orders. Intentions are stored.
     void start(const std::vector<Member*>& members, Now now);
-    // In reverse order of the dependencies: what depends on another of them stops first.
+    // In reverse order of the dependencies, as a restart is, too: what depends on another of them stops
+    // first.
     void stop(const std::vector<Member*>& members, Now now);
     // `rolling`: served all the time, where there is a run that serves (see can_roll).
     void restart(const std::vector<Member*>& members, bool rolling, Now now);
@@ -163,6 +164,7 @@ class Supervisor {
     void hold_anew(Member& member, Now now);
     // When what depends on it and is to stop as well has stopped; drained first, but for `at_once`.
     void stop_replica(Member& member, const std::string& reason, bool at_once, Now now);
+    void restart_replica(Member& member, Now now);
 
     // supervisor_starts.cpp
     struct Start {
@@ -310,6 +312,7 @@ class Supervisor {
     std::set<Member*, MadeBefore> draining_;         // have left routes that someone may still follow
     std::deque<Member*> changed_;                    // in a way that their dependents may look at
     std::set<const Member*> together_;               // an order that is being given stops all of these
+    std::set<RunNumber> restarting_;                 // live, and to be followed by another by one order
     std::map<std::uint64_t, Member*> without_port_;  // first come, first served
     std::uint64_t last_port_turn_ = 0;
     std::size_t ports_for_others_ = 0;                            // released in this turn

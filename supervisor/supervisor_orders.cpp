@@ -231,6 +231,7 @@ void Supervisor::start(const std::vector<Member*>& members, Now now) {
     const Turn turn(*this, now);
     for (Member* member : members) {
         left_alone_.erase(member);
+        if (has_live_run(member->replica)) restarting_.erase(member->replica.run->number);
         remember_intention(*member, Wanted::Running);
         handle(*member, StartOrder{"started by an operator"}, now);
     }
@@ -248,10 +249,19 @@ void Supervisor::stop(const std::vector<Member*>& members, Now now) {
 
 void Supervisor::restart(const std::vector<Member*>& members, bool rolling, Now now) {
     const Turn turn(*this, now);
+    if (!rolling) {
+        for (const Member* member : members) {
+            if (has_live_run(member->replica)) restarting_.insert(member->replica.run->number);
+        }
+    }
     for (Member* member : members) {
         left_alone_.erase(member);
         remember_intention(*member, Wanted::Running);
-        handle(*member, RestartOrder{rolling, drain_of(*member, now)}, now);
+        if (rolling) {
+            handle(*member, RestartOrder{rolling, drain_of(*member, now), ""}, now);
+        } else {
+            restart_replica(*member, now);
+        }
     }
 }
 

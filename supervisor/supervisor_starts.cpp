@@ -16,8 +16,9 @@ constexpr RunNumber run_block = 1000;
 constexpr std::size_t most_starts_together = 32;
 
 bool is_up(const Member& member) {
-    return (has_live_run(member.replica) && member.replica.run->phase == Phase::Running) ||
-           completed(member.replica);
+    const Replica& replica = member.replica;
+    const bool runs = has_live_run(replica) && replica.run->phase == Phase::Running;
+    return (runs && replica.held_by.empty()) || completed(replica);
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ Outlook of_live(const Replica& replica) {
         case UpdateStage::Waiting:
         case UpdateStage::Trying: return Outlook::Pending;
     }
+    if (!replica.held_by.empty()) return Outlook::Pending;
     return replica.run->phase == Phase::Running && !runs_old_spec(replica) ? Outlook::Settled
                                                                            : Outlook::Pending;
 }

@@ -233,6 +233,12 @@ bool has_process(const Replica& replica) {
     return has_live_run(replica) || replica.candidate || !replica.outgoing.empty();
 }
 
+bool may_end(const Replica& replica) {
+    const auto ends = [](const Run& run) { return run.phase != Phase::Failed; };
+    return (has_live_run(replica) && ends(*replica.run)) || replica.candidate ||
+           std::any_of(replica.outgoing.begin(), replica.outgoing.end(), ends);
+}
+
 const Run* find_run(const Replica& replica, RunNumber run) {
     if (is_current(replica, run)) return &*replica.run;
     if (replica.candidate && replica.candidate->number == run) return &*replica.candidate;
@@ -301,8 +307,7 @@ std::string broken_invariant(const Replica& replica) {
     if (!live && replica.rest_phase != Phase::Stopped && replica.rest_phase != Phase::Failed) {
         return "it rests in a phase of a live run";
     }
-    if (replica.wanted == Wanted::Running && !replica.held_by.empty())
-        return "a stop that nobody wants is held";
+    if (!live && !replica.held_by.empty()) return "what does not run is held";
     return rolling::broken_invariant(replica);
 }
 

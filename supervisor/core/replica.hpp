@@ -75,7 +75,7 @@ struct Replica {
     std::string rest_reason;            // without what comes next: "exited with 1"
     TimePoint next_start = TimePoint::max();
     WallTime next_start_at{};  // the same for people
-    std::string held_by;       // a stop waits for this replica, which depends on this one
+    std::string held_by;       // a stop, or restart, waits for this replica, which depends on this one
 
     std::uint32_t failures = 0;    // in a row: the budget
     std::uint32_t refusals = 0;    // of starts by the machine, in a row: cost nothing of the budget
@@ -87,6 +87,8 @@ struct Replica {
 bool has_live_run(const Replica& replica);  // the current one
 // Any run, also one that is on its way out.
 bool has_process(const Replica& replica);
+// A process of it may still come to its end.
+bool may_end(const Replica& replica);
 // The live run of this number; null: it is none of this replica's.
 const Run* find_run(const Replica& replica, RunNumber run);
 // What the next current run is started from: what is configured, but what ran last while an update to that is
@@ -128,6 +130,7 @@ struct StopReplica {
 struct RestartOrder {
     bool rolling = false;  // by an update to the same, where there is something to keep serving
     Duration drain{};
+    std::string held_by;  // not empty: done when that one has stopped
 };
 struct NewSpec {
     SpecPtr spec;

@@ -148,8 +148,14 @@ Actions obey(Replica& replica, const RestartOrder& order, Now now) {
     const bool serves = replica.wanted == Wanted::Running;
     replica.wanted = Wanted::Running;
     replica.wanted_reason.clear();
-    replica.held_by.clear();
     replica.failures = 0;
+    if (has_live_run(replica) && replica.run->phase != Phase::Stopping && !order.held_by.empty()) {
+        Actions actions;
+        rolling::call_off(replica, false, now, actions);
+        replica.held_by = order.held_by;
+        return actions;
+    }
+    replica.held_by.clear();
     if (!order.rolling || !serves || !rolling::rolls(replica)) return start_anew(replica, order.drain, now);
     Actions actions;
     rolling::ask(replica, now, actions);

@@ -50,7 +50,11 @@ std::string why_stopping(const Replica& replica, Now now) {
 std::string of_live(const Replica& replica, Now now) {
     const Run& run = *replica.run;
     const bool bad = run.last_check && !run.last_check->result.ok;
-    if (!replica.held_by.empty()) return replica.wanted_reason + "; stops after '" + replica.held_by + "'";
+    if (!replica.held_by.empty()) {
+        const bool comes_back = replica.wanted == Wanted::Running;
+        return (comes_back ? "to be started again" : replica.wanted_reason) + "; stops after '" +
+               replica.held_by + "'";
+    }
     switch (run.phase) {
         case Phase::Unknown: return "recorded by an earlier supervisor, not yet checked";
         case Phase::Starting:

@@ -188,6 +188,44 @@ TEST_CASE("a stop of several waits in their order, also for names that come in a
     CHECK(taken(world) == Order{"end z-web", "SIGTERM a-db", "end a-db"});
 }
 
+TEST_CASE("several that are restarted stop in reverse order, and start in order") {
+    World world;
+    world.apply(chain());
+    REQUIRE(world.run_until_phase("a-web", Phase::Running));
+    taken(world);
+    for (const char* each : {"a-web", "b-api", "c-db"}) world.app(each).stop_takes = 2s;
+    world.restart({"a-web", "b-api", "c-db"});
+    CHECK(taken(world) == Order{"SIGTERM a-web"});
+    CHECK(world.reason("c-db") == "to be started again; stops after 'b-api'");
+    CHECK(world.row("c-db").state == "Running");
+    CHECK(world.row("c-db").outlook == Outlook::Pending);
+    CHECK(world.row("c-db").wanted == "running");
+    SUBCASE("each when what depends on it has ended") {
+        REQUIRE(world.run_until(1min, [&] { return world.row("c-db").outlook == Outlook::Settled; }));
+        REQUIRE(world.run_until_phase("a-web", Phase::Running));
+        CHECK(taken(world) == Order{"end a-web", "SIGTERM b-api", "end b-api", "SIGTERM c-db", "end c-db",
+                                    "start c-db", "start b-api", "start a-web"});
+    }
+    SUBCASE("an operator who starts the first one calls its restart off") {
+        world.supervisor().start({&world.member("c-db")}, world.now());
+        REQUIRE(world.run_until_phase("a-web", Phase::Running));
+        CHECK(taken(world) == Order{"end a-web", "SIGTERM b-api", "end b-api", "start b-api", "start a-web"});
+    }
+    SUBCASE("one that crashes while it waits is started again, once") {
+        world.kill("c-db");
+        REQUIRE(world.run_until_phase("a-web", Phase::Running));
+        CHECK(taken(world) == Order{"end c-db", "start c-db", "end a-web", "SIGTERM b-api", "end b-api",
+                                    "start b-api", "start a-web"});
+    }
+    SUBCASE("a restart of one alone waits for nobody") {
+        REQUIRE(world.run_until_phase("c-db", Phase::Running));
+        REQUIRE(world.run_until(1min, [&] { return world.row("a-web").outlook == Outlook::Settled; }));
+        taken(world);
+        world.restart({"c-db"});
+        CHECK(taken(world) == Order{"SIGTERM c-db"});
+    }
+}
+
 TEST_CASE("a stop of a dependency alone waits for nobody") {
     World world;
     world.apply(chain());
