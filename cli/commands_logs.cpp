@@ -12,6 +12,14 @@ namespace {
 constexpr Duration longest_ask = std::chrono::seconds(30);
 constexpr std::uint64_t events_at_first = 100;
 
+std::vector<std::string> names_in(const std::vector<LogLine>& lines) {
+    std::vector<std::string> names;
+    for (const LogLine& each : lines) {
+        if (std::find(names.begin(), names.end(), each.name) == names.end()) names.push_back(each.name);
+    }
+    return names;
+}
+
 }  // namespace
 
 Result<int> run_logs(Session& session) {
@@ -30,10 +38,14 @@ Result<int> run_logs(Session& session) {
     auto client = session.connect();
     if (!client) return tl::unexpected(client.error());
     const auto rows = client->ask_for<StatusReply>(StatusRequest{args.targets, 0, {}});
-    if (!rows) return tl::unexpected(rows.error());
+    // Logs outlast their instances: whether these are there the next answer tells, and of which replicas.
+    const bool gone = !rows && rows.error().kind == ErrorKind::NotFound;
+    if (!rows && !gone) return tl::unexpected(rows.error());
     std::vector<std::string> names;
-    for (const StatusRow& row : rows->rows) names.push_back(row.name);
-    LogOutput output({names.size() > 1, args.timestamps, args.json, session.style()});
+    if (rows) {
+        for (const StatusRow& row : rows->rows) names.push_back(row.name);
+    }
+    LogOutput output({gone || names.size() > 1, args.timestamps, args.json, session.style()});
     output.expect(names);
     while (true) {
         const auto reply = client->ask_for<LogsReply>(request);
@@ -42,6 +54,7 @@ Result<int> run_logs(Session& session) {
             return tl::unexpected(reply.error());
         }
         for (const std::string& each : reply->warnings) session.say(each);
+        if (gone) output.expect(names_in(reply->lines));
         session.print(output.text(reply->lines));
         request.cursor = reply->cursor;
         if (reply->more) continue;

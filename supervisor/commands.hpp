@@ -55,6 +55,8 @@ class Commands {
     DescribeReply describe(const Member& member, Now now) const;
     // What is there of them now: a target that is gone is no error for one who follows.
     std::vector<Member*> still_there(const Targets& targets) const;
+    // As shown → log name; also of instances that are no longer configured, as long as their logs are there.
+    Result<std::vector<std::pair<std::string, std::string>>> log_names(const LogsRequest& request) const;
     Result<std::vector<Member*>> needed_by(const std::vector<Member*>& members) const;
     ActionReply action_reply(const std::vector<Member*>& members) const;
     ActionReply done(ActionReply reply, const std::vector<Member*>& members);

@@ -7,6 +7,7 @@
 #include "supervisor/admin_view.hpp"
 #include "supervisor/commands.hpp"
 #include "supervisor/core/config_show.hpp"
+#include "supervisor/core/names.hpp"
 #include "supervisor/targets.hpp"
 #include "supervisor/views.hpp"
 
@@ -90,13 +91,35 @@ DescribeReply Commands::describe(const Member& member, Now now) const {
     return reply;
 }
 
-Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
-    auto members = supervisor_.roster().resolve(request.targets, true);
-    if (!members && request.cursor.empty()) return tl::unexpected(members.error());
-    if (!members) members = still_there(request.targets);
+Result<std::vector<std::pair<std::string, std::string>>> Commands::log_names(
+    const LogsRequest& request) const {
+    const Targets& targets = request.targets;
     std::vector<std::pair<std::string, std::string>> names;
-    for (const Member* each : *members) names.emplace_back(each->name, each->log_name);
-    auto reply = effects_.read_logs(request, names);
+    const auto add = [&names](const std::vector<Member*>& members) {
+        for (const Member* each : members) names.emplace_back(each->name, each->log_name);
+    };
+    const auto all = supervisor_.roster().resolve(targets, true);
+    if (all) {
+        add(*all);
+        return names;
+    }
+    add(still_there(targets));
+    Targets unknown;
+    for (const std::string& name : targets.names) {
+        if (supervisor_.roster().resolve(Targets{{name}, false}, true)) continue;
+        const auto kept = effects_.kept_logs(name);
+        for (const std::string& each : kept) names.emplace_back(each, each);
+        if (kept.empty()) unknown.names.push_back(name);
+    }
+    // One that goes while its log is followed is no error.
+    if (unknown.names.empty() || !request.cursor.empty()) return names;
+    return tl::unexpected(supervisor_.roster().resolve(unknown, true).error());
+}
+
+Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
+    const auto names = log_names(request);
+    if (!names) return tl::unexpected(names.error());
+    auto reply = effects_.read_logs(request, *names);
     if (!reply) return tl::unexpected(reply.error());
     // Without a cursor it has to be answered: where to begin is decided once, not anew at each wake.
     const bool nothing = reply->lines.empty() && reply->warnings.empty() && !reply->more;
@@ -107,10 +130,19 @@ Commands::Answer Commands::on(const LogsRequest& request, bool may_park, Now) {
 Commands::Answer Commands::on(const EventsRequest& request, bool may_park, Now) {
     std::set<std::string> names;
     if (!request.targets.names.empty() && !request.targets.all) {
-        auto members = supervisor_.roster().resolve(request.targets, true);
-        if (!members && request.cursor == 0) return tl::unexpected(members.error());
-        if (!members) members = still_there(request.targets);
-        for (const Member* each : *members) {
+        // What happened to those that are gone can still be asked for.
+        Targets unknown;
+        for (const std::string& target : request.targets.names) {
+            if (supervisor_.roster().resolve(Targets{{target}, false}, true)) continue;
+            const std::size_t before = names.size();
+            for (const Event& event : supervisor_.journal().events()) {
+                if (event.name == target || replica_stem(event.name) == target) names.insert(event.name);
+            }
+            if (names.size() == before) unknown.names.push_back(target);
+        }
+        if (!unknown.names.empty() && request.cursor == 0)
+            return tl::unexpected(supervisor_.roster().resolve(unknown, true).error());
+        for (const Member* each : still_there(request.targets)) {
             names.insert(each->name);
             names.insert(each->instance->id);
         }

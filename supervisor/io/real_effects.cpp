@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "shared/size.hpp"
+#include "supervisor/core/names.hpp"
 #include "supervisor/io/port_probe.hpp"
 #include "supervisor/io/process_figures.hpp"
 #include "supervisor/io/resident.hpp"
@@ -333,6 +334,17 @@ Result<LogsReply> RealEffects::read_logs(const LogsRequest& request,
 
 std::string RealEffects::log_path(const std::string& log_name) {
     return logs_->folder_of(log_name) + "/current";
+}
+
+std::vector<std::string> RealEffects::kept_logs(const std::string& name) {
+    if (!is_instance_id(name)) return {};  // it comes from outside, and names a folder
+    std::vector<std::string> found;
+    for (std::uint32_t number = 0;; ++number) {
+        const std::string log_name = replica_name(name, number, number == 0 ? 1 : 2);
+        const bool is_there = ::access(log_path(log_name).c_str(), F_OK) == 0;
+        if (is_there) found.push_back(log_name);
+        if (!is_there && number > 0) return found;
+    }
 }
 
 std::vector<Event> RealEffects::history(const std::string& name, std::size_t limit) {

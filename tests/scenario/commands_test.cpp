@@ -79,6 +79,27 @@ TEST_CASE("limits that are not in force are told when they are first asked for, 
     CHECK(reply.rows.at(0).limits == std::map<std::string, std::string>{{"memory", "1MiB"}});
 }
 
+TEST_CASE("logs and events of what is no longer configured can be asked for by name") {
+    World world;
+    world.apply({service("web"), service("api")});
+    world.run_for(1s);
+    world.apply({service("api")});
+    world.run_for(1s);
+    REQUIRE_FALSE(world.has("web"));
+    world.effects.logs_kept["web"] = {"web", "web:1"};
+    using Read = std::vector<std::pair<std::string, std::string>>;
+    world.ask<LogsReply>(LogsRequest{.targets = these({"api", "web"})});
+    CHECK(world.effects.logs_read == Read{{"api", "api"}, {"web", "web"}, {"web:1", "web:1"}});
+    const auto events = world.ask<EventsReply>(EventsRequest{.targets = these({"web"}), .lines = 10});
+    REQUIRE_FALSE(events.events.empty());
+    for (const EventRow& each : events.events) CHECK(each.name == "web");
+    // A typo is one.
+    const auto refused = world.refusal(LogsRequest{.targets = these({"web", "wep"})});
+    CHECK(refused.kind == ErrorKind::NotFound);
+    CHECK(refused.message.find("'web'") == std::string::npos);
+    CHECK(world.refusal(EventsRequest{.targets = these({"wep"})}).kind == ErrorKind::NotFound);
+}
+
 TEST_CASE("a status in full is that of one replica") {
     World world;
     InstanceSpec web = service("web");

@@ -211,9 +211,16 @@ class FakeEffects final : public Effects {
     void answer_when_stored() override { ++syncs; }
 
     Result<Config> load_config() override { return config; }
+    std::vector<std::pair<std::string, std::string>> logs_read;
     Result<LogsReply> read_logs(const LogsRequest&,
-                                const std::vector<std::pair<std::string, std::string>>&) override {
+                                const std::vector<std::pair<std::string, std::string>>& names) override {
+        logs_read = names;
         return logs;
+    }
+    std::map<std::string, std::vector<std::string>> logs_kept;
+    std::vector<std::string> kept_logs(const std::string& name) override {
+        const auto found = logs_kept.find(name);
+        return found == logs_kept.end() ? std::vector<std::string>{} : found->second;
     }
     std::string log_path(const std::string& name) override { return "/var/lib/pmctl/logs/" + name; }
     std::vector<Event> history(const std::string&, std::size_t) override { return {}; }

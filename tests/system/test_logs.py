@@ -111,6 +111,21 @@ command = {world.puppet('b', f'wait {go}', 'say second')}
         lines = [json.loads(line) for line in world.ctl("logs", "--json", "a", "b").out.split("\n") if line]
         self.assertEqual([(line["name"], line["text"]) for line in lines], [("a", "first"), ("b", "second")])
 
+    def test_what_one_wrote_that_is_no_longer_configured_can_be_read(self):
+        world = self.world()
+        old = f"[instances.old]\nhealth.kind = 'none'\nreplicas = 2\ncommand = {world.puppet('old', 'say hello')}\n"
+        new = f"[instances.new]\nhealth.kind = 'none'\ncommand = {world.puppet('new')}\n"
+        world.configure(old + new)
+        world.start()
+        world.report("old").wait("ready", count=2)
+        world.configure(new)
+        world.ctl("reload")
+        self.assertEqual([row["name"] for row in world.rows()], ["new"])
+        self.assertEqual(sorted(world.ctl("logs", "old").out.splitlines()), ["old   | hello", "old:1 | hello"])
+        self.assertIn("Stopping → Stopped", world.ctl("events", "old").out)
+        world.ctl("logs", "odl", status=4)
+        world.ctl("logs", "../logs/old", status=4)
+
     def test_a_full_disk_makes_writers_wait_and_loses_nothing(self):
         if os.getuid() != 0:
             self.skipTest("mounting a small disk takes root")
