@@ -217,17 +217,28 @@ void Attachment::send_down() {
 
 // Nobody reads what is told here any longer: what this call has started ends with it.
 void Attachment::end_unread() {
-    if (!supervision_.owns() || !lines_ || gone_) return;
+    if (!supervision_.owns() || !lines_) return;
     if (interrupts_.count() == 0) {
-        if (!lines_->orders.send(DownRequest{})) return;
         session_.say("nobody reads the output any longer: stopping every instance...");
+        interrupts_.add();
+        if (!gone_ && !lines_->orders.send(DownRequest{})) gone_ = true;
     }
-    while (!gone_ && !failure_) {
-        std::array<pollfd, 2> all = {pollfd{interrupts_.fd(), POLLIN, 0},
-                                     pollfd{lines_->orders.fd(), POLLIN, 0}};
-        if (::poll(all.data(), all.size(), -1) < 0) continue;
-        if (all[1].revents != 0) take_answer();
-        if (all[0].revents != 0 && interrupts_.take() && !lines_->orders.send(DownRequest{true})) return;
+    for (;;) {
+        while (!gone_ && !failure_) {
+            std::array<pollfd, 2> all = {pollfd{interrupts_.fd(), POLLIN, 0},
+                                         pollfd{lines_->orders.fd(), POLLIN, 0}};
+            if (::poll(all.data(), all.size(), -1) < 0) continue;
+            if (all[1].revents != 0) take_answer();
+            if (all[0].revents != 0 && interrupts_.take() && !lines_->orders.send(DownRequest{true}))
+                gone_ = true;
+        }
+        // One that died over it is there again.
+        const auto next = supervision_.go_on(interrupts_);
+        if (failure_ || !next || *next == Supervision::Next::End) return;
+        auto lines = Lines::connect(socket_);
+        if (!lines) return;
+        lines_ = std::move(*lines);
+        gone_ = !lines_->orders.send(DownRequest{});
     }
 }
 

@@ -48,6 +48,7 @@ Interrupts::~Interrupts() {
 bool Interrupts::take() {
     signalfd_siginfo info{};
     if (::read(fd_, &info, sizeof info) != sizeof info) return false;
+    if (info.ssi_signo == SIGHUP && count_ > 0) return false;
     ++count_;
     return true;
 }

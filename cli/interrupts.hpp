@@ -1,5 +1,5 @@
-// SIGINT, SIGTERM and SIGHUP of a command that stays in front, as a descriptor to poll and a count. What an interrupt
-// means is its reader's.
+// SIGINT, SIGTERM and SIGHUP of a command that stays in front, as a descriptor to poll and a count. What an
+// interrupt means is its reader's.
 #pragma once
 
 #include "shared/result.hpp"
@@ -16,8 +16,11 @@ class Interrupts {
     ~Interrupts();
 
     int fd() const { return fd_; }  // readable: take()
-    // Whether there was one more; never blocks.
+    // Whether there was one more; never blocks. Both shell and kernel may send a SIGHUP when a terminal is
+    // closed, so that it counts as the first one alone.
     bool take();
+    // Something else has happened that is to count for one.
+    void add() { ++count_; }
     int count() const { return count_; }
 
   private:

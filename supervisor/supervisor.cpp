@@ -162,7 +162,7 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
         const bool moved =
             after.phase != before.phase || after.run != before.run || after.rest != before.rest;
         const bool failed_again = after.phase == Phase::Failed && after.failures > before.failures;
-        const bool other_hold = after.held_by != before.held_by;
+        const bool other_hold = after.held_by.empty() != before.held_by.empty();
         if (moved || other_gate || other_hold || after.wanted != before.wanted) changed_.push_back(&member);
         // That another process serves now is told as an update.
         const bool took_over = before.candidate != 0 && after.run == before.candidate;
@@ -179,6 +179,14 @@ void Supervisor::handle(Member& member, const ReplicaEvent& event, Now now) {
     roster_.schedule(member, next_deadline(member.replica));
     carry_out(member, actions, now);
     if (actions.ended || std::holds_alternative<SpawnFailed>(event)) record_rest(member, now);
+    // Its stop or restart was called off while it waited: it goes on, and holds up nobody else's.
+    const Replica& replica = member.replica;
+    const bool called_off = !before.held_by.empty() && replica.held_by.empty() && has_live_run(replica) &&
+                            replica.run->phase != Phase::Stopping;
+    if (called_off) {
+        restarting_.erase(replica.run->number);
+        release_holds(member, now);
+    }
     if (before.wanted == Wanted::Stopped && member.replica.wanted == Wanted::Running) {
         release_holds(member, now);
         if (member.replica.spec->policy.on_demand) begin_demand(*member.instance, now);

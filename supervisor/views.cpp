@@ -51,6 +51,7 @@ Outlook of_blocked(const Supervisor& supervisor, const Member& member, std::set<
 Outlook of_live(const Replica& replica) {
     const bool failed = replica.run->phase == Phase::Failed;
     if (replica.wanted == Wanted::Stopped) return failed ? Outlook::Stuck : Outlook::Pending;
+    if (!replica.held_by.empty()) return Outlook::Pending;
     if (failed || replica.run->phase == Phase::Unhealthy) return Outlook::Stuck;
     switch (replica.update.stage) {
         case UpdateStage::None: break;
@@ -58,7 +59,6 @@ Outlook of_live(const Replica& replica) {
         case UpdateStage::Waiting:
         case UpdateStage::Trying: return Outlook::Pending;
     }
-    if (!replica.held_by.empty()) return Outlook::Pending;
     return replica.run->phase == Phase::Running && !runs_old_spec(replica) ? Outlook::Settled
                                                                            : Outlook::Pending;
 }

@@ -189,7 +189,7 @@ struct Spawned {
 enum class StartFault {
     Own,      // of the program or its configuration: a failure like any other
     Port,     // the one that it must have is held: looked at again and again, at no cost
-    Machine,  // no process, memory or descriptor to be had
+    Machine,  // no process, memory, descriptor or place for its log to be had
 };
 struct SpawnFailed {
     std::string message;

@@ -149,6 +149,7 @@ Actions obey(Replica& replica, const RestartOrder& order, Now now) {
     replica.wanted = Wanted::Running;
     replica.wanted_reason.clear();
     replica.failures = 0;
+    replica.refusals = 0;
     if (has_live_run(replica) && replica.run->phase != Phase::Stopping && !order.held_by.empty()) {
         Actions actions;
         rolling::call_off(replica, false, now, actions);

@@ -115,7 +115,10 @@ std::string next_of(const Replica& replica, Now now) {
         }
     }
     const Run& run = *replica.run;
-    if (!replica.held_by.empty()) return "stopped when '" + replica.held_by + "' has stopped";
+    if (!replica.held_by.empty()) {
+        const bool comes_back = replica.wanted == Wanted::Running;
+        return (comes_back ? "restarted when '" : "stopped when '") + replica.held_by + "' has stopped";
+    }
     if (run.phase == Phase::Stopping) {
         return run.stop_stage == StopStage::Killed ? "ends by SIGKILL" : stage_in_words(run, now);
     }

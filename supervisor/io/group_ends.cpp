@@ -20,23 +20,11 @@ namespace {
 // others are not; then twice as long each time.
 constexpr Duration first_delay = std::chrono::milliseconds(2);
 constexpr Duration longest_delay = std::chrono::milliseconds(200);
+// One that is killed and does not end is held by the kernel, or is another user's: nobody waits for it.
+constexpr Duration until_rare_looks = std::chrono::seconds(15);
+constexpr Duration rare_delay = std::chrono::seconds(5);
 // Before all processes are looked at, which takes milliseconds where there are a thousand.
-constexpr int cheap_looks = 4;
-
-// Members whose parent has ended are the supervisor's children: as zombies they would count for members.
-void reap_members(pid_t group) {
-    siginfo_t info{};
-    while (::waitid(P_PGID, static_cast<id_t>(group), &info, WEXITED | WNOHANG | __WALL) == 0 &&
-           info.si_pid != 0)
-        info = {};
-}
-
-bool is_empty(const GroupEnds::Group& group) {
-    if (!has_members(group.pidfd.get(), group.leader)) return true;
-    if (group.is_foreign) return false;
-    reap_members(group.leader);
-    return !has_members(group.pidfd.get(), group.leader);
-}
+constexpr Duration until_look_at_all = std::chrono::milliseconds(50);
 
 // The groups in which somebody lives, and is no zombie that its parent leaves lying about. Nothing: that
 // cannot be told.
@@ -53,14 +41,31 @@ std::optional<std::unordered_set<pid_t>> living_groups() {
 
 }  // namespace
 
-GroupEnds::GroupEnds(Loop& loop, Empty empty)
-    : empty_(std::move(empty)), timer_(loop, [this] { look(true); }) {}
+GroupEnds::GroupEnds(Loop& loop, Empty empty, Reaped reaped)
+    : empty_(std::move(empty)), reaped_(std::move(reaped)), timer_(loop, [this] { look_and_go_on(); }) {}
+
+// Members whose parent has ended are the supervisor's children: as zombies they would count for members.
+bool GroupEnds::is_empty(const Group& group) {
+    if (!has_members(group.pidfd.get(), group.leader)) return true;
+    if (group.is_foreign) return false;
+    siginfo_t info{};
+    while (::waitid(P_PGID, static_cast<id_t>(group.leader), &info, WEXITED | WNOHANG | __WALL) == 0 &&
+           info.si_pid != 0) {
+        reaped_(info.si_pid);
+        info = {};
+    }
+    return !has_members(group.pidfd.get(), group.leader);
+}
 
 void GroupEnds::await(Group group) {
     if (is_empty(group)) return empty_(std::move(group));
+    group.since = Loop::now().steady;
     groups_.push_back(std::move(group));
+    look_again_soon();
+}
+
+void GroupEnds::look_again_soon() {
     delay_ = first_delay;
-    looks_ = 0;
     timer_.set(Loop::now().steady + delay_);
 }
 
@@ -79,33 +84,45 @@ void GroupEnds::signal(RunNumber run, int signal_number) {
         }
         if (signal_number != SIGKILL) continue;
         group.killed = true;
-        delay_ = first_delay;
-        looks_ = 0;
-        timer_.set(Loop::now().steady + delay_);
+        group.since = Loop::now().steady;
+        look_again_soon();
     }
 }
 
 void GroupEnds::child_ended() {
-    if (!groups_.empty()) look(false);
+    if (!groups_.empty()) look();
 }
 
-void GroupEnds::look(bool closely) {
-    const bool at_all = closely && ++looks_ > cheap_looks &&
-                        std::any_of(groups_.begin(), groups_.end(),
-                                    [](const Group& each) { return each.is_foreign || each.killed; });
-    const auto living = at_all ? living_groups() : std::nullopt;
+// A killed group may have members that have ended, and whose parent does not take note.
+bool GroupEnds::is_time_for_all(TimePoint now) {
+    const bool is_wanted = std::any_of(groups_.begin(), groups_.end(), [now](const Group& each) {
+        return each.killed && now - each.since >= until_look_at_all;
+    });
+    if (!is_wanted || now - last_look_at_all_ < longest_delay) return false;
+    last_look_at_all_ = now;
+    return true;
+}
+
+void GroupEnds::look() {
+    const TimePoint now = Loop::now().steady;
+    const auto living = is_time_for_all(now) ? living_groups() : std::nullopt;
     const auto left = std::stable_partition(groups_.begin(), groups_.end(), [&](const Group& group) {
         if (is_empty(group)) return false;
-        const bool zombies_count = !group.is_foreign && !group.killed;
-        return !living || zombies_count || living->contains(group.leader);
+        return !living || !group.killed || living->contains(group.leader);
     });
     std::vector<Group> empty(std::make_move_iterator(left), std::make_move_iterator(groups_.end()));
     groups_.erase(left, groups_.end());
-    if (closely && !groups_.empty()) {
-        delay_ = std::min(delay_ * 2, longest_delay);
-        timer_.set(Loop::now().steady + delay_);
-    }
     for (Group& each : empty) empty_(std::move(each));
+}
+
+void GroupEnds::look_and_go_on() {
+    const TimePoint now = Loop::now().steady;
+    const bool rarely = std::all_of(groups_.begin(), groups_.end(), [now](const Group& each) {
+        return each.killed && now - each.since >= until_rare_looks;
+    });
+    delay_ = rarely ? rare_delay : std::min(delay_ * 2, longest_delay);
+    look();
+    if (!groups_.empty()) timer_.set(now + delay_);
 }
 
 }  // namespace pmctl

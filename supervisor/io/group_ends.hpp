@@ -26,10 +26,13 @@ class GroupEnds {
         std::uint64_t start_ticks = 0;  // of the leader of a foreign one
         ExitStatus status;              // the leader's; of a foreign one not known yet
         bool killed = false;
+        TimePoint since{};  // when its leader had ended, or it was killed
     };
     using Empty = std::function<void(Group)>;
+    using Reaped = std::function<void(pid_t)>;
 
-    GroupEnds(Loop& loop, Empty empty);
+    // `reaped` is told of each child that ended as a member of one of these, and is no more.
+    GroupEnds(Loop& loop, Empty empty, Reaped reaped);
 
     // Calls `empty` once: at once where nobody is left, else when the last one has ended.
     void await(Group group);
@@ -40,13 +43,18 @@ class GroupEnds {
     void child_ended();
 
   private:
-    void look(bool closely);
+    void look();
+    void look_and_go_on();
+    void look_again_soon();
+    bool is_empty(const Group& group);
+    bool is_time_for_all(TimePoint now);
 
     Empty empty_;
+    Reaped reaped_;
     Timer timer_;
     std::vector<Group> groups_;
     Duration delay_{};
-    int looks_ = 0;  // by the timer, since the last group came or was killed
+    TimePoint last_look_at_all_{};
 };
 
 }  // namespace pmctl

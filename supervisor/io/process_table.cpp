@@ -64,7 +64,9 @@ ProcessTable::ProcessTable(Loop& loop, std::string scope, RunEnded run_ended)
       scope_(std::move(scope)),
       run_ended_(std::move(run_ended)),
       late_ends_(loop, run_ended_),
-      group_ends_(loop, [this](GroupEnds::Group group) { on_group_end(std::move(group)); }),
+      group_ends_(
+          loop, [this](GroupEnds::Group group) { on_group_end(std::move(group)); },
+          [this](pid_t pid) { orphans_.erase(pid); }),
       strays_(scope_) {}
 
 ProcessTable::~ProcessTable() {

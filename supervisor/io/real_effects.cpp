@@ -134,18 +134,20 @@ tl::expected<RealEffects::Preparation, SpawnFailure> RealEffects::prepare(const 
                          "(LimitNOFILE= or `ulimit -Hn`)",
                          true});
     }
-    const auto fail = [](const Error& error) { return tl::unexpected(SpawnFailure{error.message, false}); };
+    const auto fail = [](const Error& error, bool transient) {
+        return tl::unexpected(SpawnFailure{error.message, transient});
+    };
     const auto ends = logs_->open_for(request.log_name, log_settings_[request.log_name]);
-    if (!ends) return fail(ends.error());
+    if (!ends) return fail(ends.error(), true);
     Preparation made{{ends->out, ends->err, {}}, nullptr};
     if (request.listen_port != 0) {
         const auto socket = listeners_.open(request.listen_port);
-        if (!socket) return fail(socket.error());
+        if (!socket) return fail(socket.error(), true);
         made.fds.listen_fds.push_back(*socket);
     }
     if (cgroups_ && wants_group(request.limits)) {
         auto group = cgroups_->make(request.log_name, request.run, request.limits);
-        if (!group) return fail(group.error());
+        if (!group) return fail(group.error(), false);
         made.cgroup = std::make_unique<RunCgroup>(std::move(*group));
     }
     return made;

@@ -211,6 +211,25 @@ TEST_CASE("several that are restarted stop in reverse order, and start in order"
         REQUIRE(world.run_until_phase("a-web", Phase::Running));
         CHECK(taken(world) == Order{"end a-web", "SIGTERM b-api", "end b-api", "start b-api", "start a-web"});
     }
+    SUBCASE("one in the middle whose restart is called off holds nobody up") {
+        SUBCASE("by a start") {
+            world.supervisor().start({&world.member("b-api")}, world.now());
+        }
+        SUBCASE("by a rolling restart") {
+            world.supervisor().restart({&world.member("b-api")}, true, world.now());
+        }
+        SUBCASE("by a stop and a scaling") {
+            world.supervisor().scale(*world.member("b-api").instance, 0, world.now());
+            world.supervisor().scale(*world.member("b-api").instance, 1, world.now());
+        }
+        CHECK(world.member("c-db").replica.held_by.empty());
+        REQUIRE(world.run_until(1min, [&] { return world.row("c-db").outlook == Outlook::Settled; }));
+        REQUIRE(world.run_until_phase("a-web", Phase::Running));
+        world.run_for(1min);
+        taken(world);
+        world.stop({"c-db"});
+        CHECK(taken(world) == Order{"SIGTERM c-db"});
+    }
     SUBCASE("one that crashes while it waits is started again, once") {
         world.kill("c-db");
         REQUIRE(world.run_until_phase("a-web", Phase::Running));
@@ -224,6 +243,22 @@ TEST_CASE("several that are restarted stop in reverse order, and start in order"
         world.restart({"c-db"});
         CHECK(taken(world) == Order{"SIGTERM c-db"});
     }
+}
+
+TEST_CASE("one that waits to be restarted is not stuck, whatever its health") {
+    World world;
+    world.apply({needing(service("a-web"), {"c-db"}), needing(service("b-api"), {"c-db"}), service("c-db")});
+    REQUIRE(world.run_until_phase("b-api", Phase::Running));
+    REQUIRE(world.run_until_phase("a-web", Phase::Running));
+    world.app("c-db").sick = {{world.time(), world.time() + 1h}};
+    REQUIRE(world.run_until(1min, [&] { return world.phase("c-db") == Phase::Unhealthy; }));
+    world.app("b-api").stop_takes = 5s;
+    world.app("c-db").sick.clear();
+    world.restart({"a-web", "b-api", "c-db"});
+    world.run_for(1s);
+    CHECK(world.row("a-web").outlook == Outlook::Pending);
+    CHECK(world.row("c-db").outlook == Outlook::Pending);
+    REQUIRE(world.run_until(1min, [&] { return world.row("a-web").outlook == Outlook::Settled; }));
 }
 
 TEST_CASE("a stop of a dependency alone waits for nobody") {

@@ -1,4 +1,4 @@
-"""pmctl up, as a developer runs it: in front, in the background, attached, and ended."""
+"""pmctl up, as a developer runs it: in front, in the background, attached."""
 
 import contextlib
 import os
@@ -7,56 +7,13 @@ import re
 import signal
 import subprocess
 
-from harness import BUILD, CAP, PMCTL, LineStream, SystemTest, deadline, main
+from harness import BUILD, CAP, PMCTL, LineStream, deadline, main
+from up_world import UpTest
 
 DEMO_APP = os.path.join(BUILD, "tests", "tools", "pmctl-demo-app")
 
 
-class Up(SystemTest):
-    def two(self):
-        world = self.world()
-        world.configure(
-            f"""[instances.web]
-command = {world.puppet('web', 'say hello-from-web', 'listen')}
-[instances.api]
-command = {world.puppet('api', 'say hello-from-api', 'listen')}
-"""
-        )
-        self.addCleanup(world.ctl, "down", "--now", status=None)
-        return world
-
-    def up(self, world, *args, **kwargs):
-        process = subprocess.Popen(
-            [PMCTL, "--config", world.config_path, "up", *args],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=world.environment(),
-            **kwargs,
-        )
-        self.addCleanup(process.stdout.close)
-        return process
-
-    def lines_until(self, lines, *words):
-        missing = set(words)
-        seen = []
-        until = deadline()
-        while missing:
-            line = lines.next(until)
-            self.assertIsNotNone(line, f"{missing} never came: {seen[-40:]}")
-            seen.append(line)
-            missing = {word for word in missing if word not in line}
-        return seen
-
-    def lines_until_one_of(self, lines, *words):
-        seen = []
-        until = deadline()
-        while not seen or not any(word in seen[-1] for word in words):
-            line = lines.next(until)
-            self.assertIsNotNone(line, f"none of {words} came: {seen[-40:]}")
-            seen.append(line)
-        return seen
-
+class Up(UpTest):
     def test_named_ones_alone_are_started_whatever_kind_of_name_it_is(self):
         world = self.world()
         world.configure(
@@ -95,65 +52,6 @@ command = {world.puppet('other')}
         world.ctl("down")
         # A name that means nothing leaves no supervisor behind.
         self.assertIn("did you mean 'other'?", world.ctl("up", "-d", "othre", status=4).err)
-        self.assertEqual(world.own_processes(), [])
-
-    def test_in_front_it_shows_the_logs_and_ctrl_c_stops_everything(self):
-        world = self.two()
-        process = self.up(world)
-        lines = LineStream(process.stdout.fileno())
-        seen = self.lines_until(lines, "hello-from-web", "hello-from-api")
-        self.assertFalse(any("\x1b" in line for line in seen), "escape codes in a pipe")
-        world.ctl("wait", "--for", "healthy", "--timeout", f"{CAP:.0f}s")
-        process.send_signal(signal.SIGINT)
-        self.assertEqual(process.wait(CAP), 0)
-        world.ctl("status", status=5)
-        self.assertEqual(world.own_processes(), [])
-
-    def test_a_terminal_that_is_closed_leaves_nothing_running(self):
-        world = self.two()
-        process = self.up(world)
-        self.lines_until(LineStream(process.stdout.fileno()), "hello-from-web", "hello-from-api")
-        process.send_signal(signal.SIGHUP)
-        self.assertEqual(process.wait(CAP), 0)
-        world.ctl("status", status=5)
-        self.assertEqual(world.own_processes(), [])
-
-    def test_under_nohup_it_goes_on(self):
-        world = self.two()
-        process = self.up(world, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
-        lines = LineStream(process.stdout.fileno())
-        self.lines_until(lines, "hello-from-web", "hello-from-api")
-        process.send_signal(signal.SIGHUP)
-        world.ctl("restart", "web")
-        self.lines_until(lines, "hello-from-web")
-        process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(CAP), 0)
-        self.assertEqual(world.own_processes(), [])
-
-    def test_a_reader_that_goes_away_leaves_nothing_running(self):
-        world = self.two()
-        process = self.up(world)
-        self.lines_until(LineStream(process.stdout.fileno()), "hello-from-web", "hello-from-api")
-        process.stdout.close()
-        with contextlib.suppress(subprocess.SubprocessError):
-            world.ctl("restart", "web", status=None)  # something to tell
-        self.assertEqual(process.wait(CAP), 0)
-        world.ctl("status", status=5)
-        self.assertEqual(world.own_processes(), [])
-
-    def test_a_second_ctrl_c_does_not_wait(self):
-        world = self.world()
-        world.configure(
-            f"[instances.web]\nhealth.kind='none'\nstop_timeout='1h'\ncommand = {world.puppet('web', 'ignore TERM', 'say up')}\n"
-        )
-        process = self.up(world)
-        lines = LineStream(process.stdout.fileno())
-        self.lines_until(lines, "up")
-        world.report("web").wait("ready")
-        process.send_signal(signal.SIGINT)
-        world.report("web").wait("signal")
-        process.send_signal(signal.SIGINT)
-        process.wait(CAP)
         self.assertEqual(world.own_processes(), [])
 
     def test_detached_it_returns_when_all_are_healthy(self):

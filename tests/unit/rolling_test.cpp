@@ -173,10 +173,11 @@ TEST_CASE("one that crashes, cannot be started, or finds no port in time has fai
           "the new process (pid 4002) exited with 1 before it was healthy");
     CHECK(reason_after({spawned, Checked{bad, 2}, Exited{crash, "out of memory", false, 2}}, 0s) ==
           "the new process (pid 4002) exited with 1: out of memory before it was healthy: HTTP 503");
-    CHECK(reason_after({SpawnFailed{"exec '/srv/app': No such file or directory", StartFault::Own, Slot::Candidate}},
-                       0s) == "exec '/srv/app': No such file or directory");
-    CHECK(reason_after({SpawnFailed{"clone: Cannot allocate memory", StartFault::Machine, Slot::Candidate}}, 20s) ==
-          "not healthy within 20s: clone: Cannot allocate memory");
+    CHECK(reason_after(
+              {SpawnFailed{"exec '/srv/app': No such file or directory", StartFault::Own, Slot::Candidate}},
+              0s) == "exec '/srv/app': No such file or directory");
+    CHECK(reason_after({SpawnFailed{"clone: Cannot allocate memory", StartFault::Machine, Slot::Candidate}},
+                       20s) == "not healthy within 20s: clone: Cannot allocate memory");
     CHECK(reason_after({NoPort{"no free port in 30000-30001", Slot::Candidate}}, 20s) ==
           "not healthy within 20s: no free port in 30000-30001");
 }
