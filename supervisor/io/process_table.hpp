@@ -77,6 +77,9 @@ class ProcessTable {
 
     // Its leader lives, or is not known to have ended yet; or others of its group are given time to end.
     bool is_live(RunNumber run) const { return by_run_.contains(run) || group_ends_.contains(run); }
+    // Of some run the leader has ended, and others are given time: a later supervisor could not tell them
+    // from what a crash leaves.
+    bool awaits_groups() const { return group_ends_.size() > 0; }
     // The folder of its cgroup; "": none.
     std::string cgroup_of(RunNumber run) const;
     // RunCgroup::end_note of its group, or "". To be asked before clean_up.

@@ -204,6 +204,26 @@ restart.backoff_max = "1h"
         world.ctl("wait", "--for", "healthy")
         self.assertEqual(self.known(world), before)
 
+    def test_who_is_given_time_to_end_is_not_cut_short(self):
+        world = self.world()
+        gate, saved, ready = world.path("gate"), world.path("saved"), world.path("ready")
+        os.mkfifo(gate)
+        member = f"trap '' TERM; : > {ready}; read go < {gate}; : > {saved}"
+        leader = f"trap 'exit 0' TERM; ({member}) & while :; do wait; done"
+        world.configure(f"[instances.web]\nhealth.kind = 'none'\ncommand = {json.dumps(['sh', '-c', leader])}\n")
+        world.start()
+        world.until(lambda: os.path.exists(ready), "the member")
+        pid = world.row("web")["pid"]
+        world.ctl("stop", "--no-wait", "web")
+        world.until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the leader")
+        self.assertEqual(world.row("web")["state"], "Stopping")
+        self.assertIn("still ending", world.ctl("upgrade", status=1).err)
+        with open(gate, "w", encoding="utf-8") as file:
+            file.write("go\n")
+        world.until_state("web", "Stopped")
+        self.assertTrue(os.path.exists(saved))
+        world.ctl("upgrade")
+
     def test_a_store_of_a_newer_program_is_not_taken_over(self):
         world = self.begin("[instances.web]\ncommand = [\"DEMO\"]\n")
         world.stop()
