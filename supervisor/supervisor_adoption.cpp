@@ -231,12 +231,18 @@ bool Supervisor::resume_rest(Member& member, Now now) {
         member.place = {rest.port, rest.listening};
         if (rest.listening) effects_.keep_listener(rest.port);
     }
-    // The clock may have been set back: no longer than its policy ever waits.
     const RestartSettings& settings = member.replica.spec->policy.restart;
+    // Under another policy than it came to rest by.
+    const bool stays = rest.phase == Phase::Failed ? settings.mode == RestartMode::Never
+                                                   : settings.mode != RestartMode::Always;
+    if (rest.rest == Rest::AtRest && !stays) return false;
+    const bool given_up = rest.failures > 0 && settings.mode == RestartMode::Never;
+    // The clock may have been set back: no longer than its policy ever waits.
     const Duration until = std::clamp<Duration>(rest.next_start_at - now.wall, Duration::zero(),
                                                 std::max(settings.backoff_max, settings.circuit_cooldown));
     handle(member,
-           Rested{rest.rest, rest.phase, rest.reason, until, rest.failures, rest.restarts, rest.exit_code},
+           Rested{given_up ? Rest::AtRest : rest.rest, rest.phase, rest.reason, until, rest.failures,
+                  rest.restarts, rest.exit_code},
            now);
     return true;
 }

@@ -85,6 +85,9 @@ RunActions on_check(Run& run, const GoodOrBad& check, Now now, const Policy& pol
     if (check.result.inconclusive) {
         run.next_check = run.phase == Phase::Starting ? now.steady + starting_check_delay(run.checks, health)
                                                       : end_of_slot(now.steady + health.retry_interval);
+        // One that served under an earlier supervisor is not to end because this one cannot ask.
+        if (run.phase == Phase::Starting && run.was_healthy)
+            run.deadline = std::max(run.deadline, run.next_check + health.timeout + health.retry_interval);
         return {};
     }
     const bool ok = check.result.ok;

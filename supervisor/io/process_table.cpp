@@ -181,8 +181,8 @@ void ProcessTable::on_end(pid_t pid) {
         if (info.si_pid == 0) return;  // not yet: the descriptor stays readable
         status = to_status(info);
     }
-    // One that is closed now needs no word to the kernel: no child has it, since one that is being started has
-    // executed its program.
+    // One that is closed now needs no word to the kernel: no child has it, since one that is being started
+    // has executed its program.
     if (was_told) {
         loop_.unwatch(found->second.pidfd);
     } else {

@@ -115,8 +115,44 @@ TEST_CASE("A job that is done is not done again, unless it is another one or the
     other.apply({changed});
     CHECK(other.effects.starts("job") == 1);
 
+    World always(left);
+    job.policy.restart.mode = RestartMode::Always;
+    always.apply({job});
+    CHECK(always.effects.starts("job") == 1);
+
     first.supervisor().finish(false, "stops", first.now());
     CHECK(left_in(first).rests.empty());
+}
+
+TEST_CASE("What has failed goes on by the restart policy that is configured now") {
+    InstanceSpec web = service("web");
+    web.policy.restart.backoff_initial = 1h;
+    web.policy.restart.backoff_max = 1h;
+    const auto with = [&web](RestartMode mode) {
+        web.policy.restart.mode = mode;
+        return web;
+    };
+    World first;
+    first.app("web").exits_after = 10ms;
+    SUBCASE("it waited, and is not to be started again") {
+        first.apply({with(RestartMode::Always)});
+        REQUIRE(first.run_until(1min, [&] { return first.phase("web") == Phase::Failed; }));
+        World second(left_in(first));
+        set_clock(second, first);
+        second.apply({with(RestartMode::Never)});
+        CHECK(second.phase("web") == Phase::Failed);
+        second.run_for(2h);
+        CHECK(second.effects.starts("web") == 0);
+    }
+    SUBCASE("it was given up, and is to be started") {
+        first.apply({with(RestartMode::Never)});
+        REQUIRE(first.run_until(1min, [&] { return first.phase("web") == Phase::Failed; }));
+        World second(left_in(first));
+        set_clock(second, first);
+        second.apply({with(RestartMode::Always)});
+        second.run_for(1s);
+        CHECK(second.phase("web") == Phase::Running);
+    }
 }
 
 TEST_CASE("A socket that is kept while its program waits is kept by the next supervisor") {

@@ -81,6 +81,26 @@ void check_cells(const std::vector<Cell>& cells, Duration when = 1s) {
 
 }  // namespace
 
+TEST_CASE("an adopted run is not ended because the supervisor cannot check it") {
+    Run run = adopt_run(7, 4242, 30000, 1h, true, at(0s), policy().health);
+    Duration now = 0s;
+    for (int i = 0; i < 100; ++i) {
+        now = run.next_check - zero;
+        CHECK(step(run, DeadlinePassed{}, at(now), policy()).check);
+        step(run, unsure, at(now), policy());
+        CHECK(run.phase == Phase::Starting);
+    }
+    SUBCASE("a good check makes it Running") {
+        step(run, good, at(now), policy());
+        CHECK(run.phase == Phase::Running);
+    }
+    SUBCASE("bad ones end it, as always") {
+        step(run, bad, at(now), policy());
+        CHECK(step(run, DeadlinePassed{}, at(run.deadline - zero), policy()).signal == SIGINT);
+        CHECK(run.stop_cause == StopCause::StartTimeout);
+    }
+}
+
 TEST_CASE(
     "a good check makes a starting run Running, and one that was Unhealthy after healthy_after of them") {
     check_cells({{Phase::Starting, good, Phase::Running},
