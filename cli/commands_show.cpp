@@ -61,7 +61,9 @@ Result<int> run_validate(Session& session) {
         if (!found) return tl::unexpected(found.error());
         file = std::move(*found);
     }
-    return become_pmctld(session, {"--validate", file});
+    std::vector<std::string> words = {"--validate", file};
+    if (session.args().json) words.emplace_back("--json");
+    return become_pmctld(session, words);
 }
 
 }  // namespace pmctl

@@ -40,7 +40,10 @@ Result<int> run(Session& session) {
         case Command::Init: return run_init(session);
         case Command::Completion: return run_completion(session);
         case Command::Help: session.print(session.args().help); return 0;
-        case Command::Version: session.print("pmctl " PMCTL_VERSION "\n"); return 0;
+        case Command::Version:
+            session.print(session.args().json ? "{\"version\":\"" PMCTL_VERSION "\"}\n"
+                                              : "pmctl " PMCTL_VERSION "\n");
+            return 0;
     }
     return 0;
 }

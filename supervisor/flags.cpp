@@ -32,7 +32,7 @@ FlagsOutcome parse_flags(int argc, char** argv) {
             ->expected(0, 1)
             ->type_name("[ID]");
     app.add_flag("--show-secrets", flags.show_secrets, "With --show-config: do not mask what looks secret");
-    app.add_flag("--json", flags.json, "With --show-config: as JSON");
+    app.add_flag("--json", flags.json, "With --validate or --show-config: as JSON");
     app.add_flag("--check-upgrade", flags.check_upgrade,
                  "Say whether this program could go on with what is configured and stored, and exit");
     app.add_option("--resume-fd", flags.resume_fd)->group("");  // not for people

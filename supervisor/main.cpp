@@ -145,7 +145,7 @@ int run(int argc, char** argv) {
     if (!path) return fail_start(path.error().message, path.error().kind);
     LoadedConfig loaded = load_config(*path, surroundings);
     if (flags.check_upgrade) return print_upgrade_check(*path, loaded);
-    if (flags.validate) return print_validation(*path, loaded);
+    if (flags.validate) return print_validation(*path, loaded, flags.json);
     auto config = config_or_error(std::move(loaded));
     if (!config) {
         std::cerr << config.error().message << '\n';

@@ -4,12 +4,54 @@
 #include <iostream>
 
 #include "shared/config_listing.hpp"
+#include "shared/json_text.hpp"
 #include "supervisor/core/config_show.hpp"
 #include "supervisor/io/state_store.hpp"
 
 namespace pmctl {
 
-int print_validation(const std::string& path, const LoadedConfig& loaded) {
+namespace {
+
+std::string load_json(const std::string& path, const LoadedConfig& loaded) {
+    std::string text;
+    JsonWriter json(text);
+    json.begin_object();
+    json.key("file");
+    json.string(path);
+    json.key("valid");
+    json.boolean(loaded.config.has_value());
+    json.key("instances");
+    if (loaded.config) {
+        json.number(static_cast<std::uint64_t>(loaded.config->instances.size()));
+    } else {
+        json.null();
+    }
+    json.key("problems");
+    json.begin_array();
+    for (const Problem& each : loaded.problems) {
+        json.begin_object();
+        json.key("file");
+        json.string_or_null(each.file);
+        json.key("line");
+        json.number(static_cast<std::uint64_t>(each.line));
+        json.key("column");
+        json.number(static_cast<std::uint64_t>(each.column));
+        json.key("message");
+        json.string(each.message);
+        json.end_object();
+    }
+    json.end_array();
+    json.end_object();
+    return text + '\n';
+}
+
+}  // namespace
+
+int print_validation(const std::string& path, const LoadedConfig& loaded, bool json) {
+    if (json) {
+        std::cout << load_json(path, loaded);
+        return loaded.config ? 0 : exit_status(ErrorKind::Invalid);
+    }
     const std::string text = describe_load(path, loaded);
     if (loaded.config) {
         std::cout << text;

@@ -1,5 +1,6 @@
 """What goes wrong around pmctl: each has a clear message, an exit status, and nothing lost."""
 
+import json
 import os
 import resource
 import socket
@@ -157,6 +158,21 @@ class BadInput(SystemTest):
         world.ctl("status", status=3)
         running = [r["name"] for r in world.rows() if r["state"] == "Running"]
         self.assertTrue(running)
+
+    def test_what_is_wrong_can_be_read_by_a_program(self):
+        world = self.world()
+        world.configure("[instances.web]\ncomand = ['/bin/true']\nreplicas = -1\n")
+        report = json.loads(world.ctl("--json", "validate", world.config_path, status=2).out)
+        self.assertEqual((report["file"], report["valid"], report["instances"]), (world.config_path, False, None))
+        with open(world.config_path, encoding="utf-8") as file:
+            line = file.read().split("\n").index("comand = ['/bin/true']") + 1
+        typo = next(each for each in report["problems"] if "did you mean 'command'?" in each["message"])
+        self.assertEqual((typo["file"], typo["line"], typo["column"]), (world.config_path, line, 1))
+        self.assertGreater(len(report["problems"]), 1)
+        world.configure("[instances.web]\ncommand = ['/bin/true']\n")
+        report = json.loads(world.ctl("--json", "validate", world.config_path).out)
+        self.assertEqual(report, {"file": world.config_path, "valid": True, "instances": 1, "problems": []})
+        self.assertEqual(list(json.loads(world.ctl("--json", "version").out)), ["version"])
 
     def test_names_in_other_scripts(self):
         world = self.world()
