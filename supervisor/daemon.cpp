@@ -67,14 +67,21 @@ std::optional<Result<Reply>> Daemon::upgrade(bool may_park) {
             "pmctl up)");
     }
     if (!upgrade_) {
-        auto made = Upgrade::make(loop_, effects_, origin_.command,
-                                  {.close_doors =
-                                       [this] {
-                                           if (http_) http_->let_in(false);
-                                       },
-                                   .gather = [this] { return gather(); },
-                                   .go_on = [this] { go_on(); },
-                                   .answered = [this] { control_->wake(Topic::Upgrade); }});
+        auto made = Upgrade::make(
+            loop_, effects_, origin_.command,
+            {.must_wait = [this] { return effects_.awaits_groups(); },
+             .waits =
+                 [this] {
+                     supervisor_.note("", "supervisor",
+                                      "its program is replaced when those that stop have ended", Loop::now());
+                 },
+             .close_doors =
+                 [this] {
+                     if (http_) http_->let_in(false);
+                 },
+             .gather = [this] { return gather(); },
+             .go_on = [this] { go_on(); },
+             .answered = [this] { control_->wake(Topic::Upgrade); }});
         if (!made) return tl::unexpected(made.error());
         upgrade_ = std::move(*made);
     }

@@ -73,6 +73,10 @@ bool GroupEnds::contains(RunNumber run) const {
     return std::any_of(groups_.begin(), groups_.end(), [run](const Group& each) { return each.run == run; });
 }
 
+bool GroupEnds::has_patience() const {
+    return std::any_of(groups_.begin(), groups_.end(), [](const Group& each) { return !each.killed; });
+}
+
 void GroupEnds::signal(RunNumber run, int signal_number) {
     for (Group& group : groups_) {
         if (group.run != run) continue;

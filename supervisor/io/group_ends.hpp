@@ -38,6 +38,8 @@ class GroupEnds {
     void await(Group group);
     bool contains(RunNumber run) const;
     std::size_t size() const { return groups_.size(); }
+    // One of them has time left: it was not killed.
+    bool has_patience() const;
     void signal(RunNumber run, int signal_number);
     // SIGCHLD: a look costs nothing, and may find one empty.
     void child_ended();

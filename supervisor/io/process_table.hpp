@@ -79,7 +79,7 @@ class ProcessTable {
     bool is_live(RunNumber run) const { return by_run_.contains(run) || group_ends_.contains(run); }
     // Of some run the leader has ended, and others are given time: a later supervisor could not tell them
     // from what a crash leaves.
-    bool awaits_groups() const { return group_ends_.size() > 0; }
+    bool awaits_groups() const { return group_ends_.has_patience(); }
     // The folder of its cgroup; "": none.
     std::string cgroup_of(RunNumber run) const;
     // RunCgroup::end_note of its group, or "". To be asked before clean_up.

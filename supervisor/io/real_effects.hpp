@@ -71,6 +71,8 @@ class RealEffects final : public Effects {
     // What is to outlast this program (handover.hpp): the store is written, listening sockets and FIFOs are
     // added. Error: it cannot be written.
     Result<void> hand_over(Handover& handover);
+    // Processes are given time to end, which another program could not know of.
+    bool awaits_groups() const { return processes_->awaits_groups(); }
     // What the program before this one has handed over, before anything is adopted; `end_takeover` when it
     // has been.
     void take_over(Handover& handover);

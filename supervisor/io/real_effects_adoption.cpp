@@ -62,11 +62,6 @@ std::unique_ptr<RunCgroup> RealEffects::cgroup_of(const RunRecord& record) {
 }
 
 Result<void> RealEffects::hand_over(Handover& handover) {
-    if (processes_->awaits_groups()) {
-        return fail(
-            "processes of an instance that stops are still ending, and another program could not wait for "
-            "them: try again when `pmctl status` shows none Stopping");
-    }
     if (auto stored = store_->flush(patience); !stored) return stored;
     for (const auto& [port, socket] : listeners_.all()) {
         handover.listeners[port] = copy_for_exec(socket);

@@ -18,6 +18,16 @@ constexpr Duration check_patience = std::chrono::seconds(30);
 // For requests that were let in, and answers that are on their way.
 constexpr Duration let_out = std::chrono::milliseconds(20);
 
+// What ends when it is told to, and not at stop_timeout, has ended by then. Nobody new is let in while the
+// program leaves, so that there it is short.
+constexpr Duration ends_patience = std::chrono::seconds(10);
+constexpr Duration leaving_patience = std::chrono::milliseconds(200);
+constexpr Duration look_again = std::chrono::milliseconds(10);
+
+constexpr const char* still_ending =
+    "processes of an instance that stops are still ending, and another program could not wait for them: try "
+    "again when `pmctl status` shows none Stopping";
+
 std::vector<std::string> own_environment() {
     std::vector<std::string> found;
     for (char** each = environ; each != nullptr && *each != nullptr; ++each) found.emplace_back(*each);
@@ -46,18 +56,18 @@ Result<std::unique_ptr<Upgrade>> Upgrade::make(Loop& loop, RealEffects& effects,
 }
 
 Upgrade::Upgrade(Loop& loop, std::vector<std::string> command, Hooks hooks)
-    : loop_(loop),
-      command_(std::move(command)),
-      hooks_(std::move(hooks)),
-      leave_(loop, [this] { leave(); }) {}
+    : loop_(loop), command_(std::move(command)), hooks_(std::move(hooks)), next_(loop, [this] { go_on(); }) {}
 
 std::optional<Result<Reply>> Upgrade::ask(bool may_park) {
     switch (stage_) {
         case Stage::Refused: return fail(refusal_);
         case Stage::Checking:
-        case Stage::Leaving:
             if (may_park) return std::nullopt;
             return fail(ErrorKind::Timeout, "'" + command_.front() + "' is still being checked");
+        case Stage::Waiting:
+        case Stage::Leaving:
+            if (may_park) return std::nullopt;
+            return fail(ErrorKind::Timeout, "processes of an instance that stops are still ending");
         case Stage::Idle: break;
     }
     stage_ = Stage::Checking;
@@ -77,12 +87,35 @@ std::optional<Result<Reply>> Upgrade::ask(bool may_park) {
 
 void Upgrade::checked(const CheckResult& result) {
     if (!result.ok) return refuse("'" + command_.front() + "' cannot take over: " + result.error);
+    stage_ = Stage::Waiting;
+    until_ = Loop::now().steady + ends_patience;
+    if (hooks_.must_wait()) hooks_.waits();
+    wait();
+}
+
+void Upgrade::go_on() {
+    stage_ == Stage::Waiting ? wait() : leave();
+}
+
+void Upgrade::wait() {
+    const TimePoint now = Loop::now().steady;
+    if (hooks_.must_wait()) {
+        if (now < until_) return next_.set(now + look_again);
+        return refuse(still_ending);
+    }
     stage_ = Stage::Leaving;
+    until_ = now + leaving_patience;
     hooks_.close_doors();
-    leave_.set(Loop::now().steady + let_out);
+    next_.set(now + let_out);
 }
 
 void Upgrade::leave() {
+    const TimePoint now = Loop::now().steady;
+    if (hooks_.must_wait()) {
+        if (now < until_) return next_.set(now + look_again);
+        hooks_.go_on();
+        return refuse(still_ending);
+    }
     const auto replaced = replace();
     hooks_.go_on();
     refuse(replaced.error().message);

@@ -22,6 +22,9 @@ namespace pmctl {
 class Upgrade {
   public:
     struct Hooks {
+        // The program is not to be replaced now: `waits` is called once, and it is asked again.
+        std::function<bool()> must_wait;
+        std::function<void()> waits;
         // The program will be replaced in a moment: nobody new is let in, who is there is answered.
         std::function<void()> close_doors;
         // Right before the program is replaced: what is to outlast it is stored, or handed over.
@@ -40,10 +43,12 @@ class Upgrade {
     std::optional<Result<Reply>> ask(bool may_park);
 
   private:
-    enum class Stage { Idle, Checking, Leaving, Refused };
+    enum class Stage { Idle, Checking, Waiting, Leaving, Refused };
 
     Upgrade(Loop& loop, std::vector<std::string> command, Hooks hooks);
     void checked(const CheckResult& result);
+    void go_on();
+    void wait();
     void leave();
     Result<void> replace();
     void refuse(std::string reason);
@@ -52,7 +57,8 @@ class Upgrade {
     std::vector<std::string> command_;
     Hooks hooks_;
     std::unique_ptr<ExecChecks> checks_;
-    Timer leave_;
+    Timer next_;
+    TimePoint until_{};  // of Waiting and Leaving: no longer
     Stage stage_ = Stage::Idle;
     std::string refusal_;
 };

@@ -217,12 +217,16 @@ restart.backoff_max = "1h"
         world.ctl("stop", "--no-wait", "web")
         world.until(lambda: not os.path.exists(f"/proc/{pid}"), "the end of the leader")
         self.assertEqual(world.row("web")["state"], "Stopping")
-        self.assertIn("still ending", world.ctl("upgrade", status=1).err)
+        upgrade = threading.Thread(target=lambda: world.ctl("upgrade"))
+        upgrade.start()
+        self.addCleanup(upgrade.join)
+        world.until(lambda: any("when those that stop have ended" in text for text in world.event_texts()), "the wait")
         with open(gate, "w", encoding="utf-8") as file:
             file.write("go\n")
-        world.until_state("web", "Stopped")
+        upgrade.join()
+        self.assertTrue(any("goes on where" in text for text in world.event_texts()))
         self.assertTrue(os.path.exists(saved))
-        world.ctl("upgrade")
+        self.assertEqual(world.row("web")["state"], "Stopped")
 
     def test_a_store_of_a_newer_program_is_not_taken_over(self):
         world = self.begin("[instances.web]\ncommand = [\"DEMO\"]\n")
