@@ -234,11 +234,12 @@ void Attachment::end_unread() {
         }
         // One that died over it is there again.
         const auto next = supervision_.go_on(interrupts_);
-        if (failure_ || !next || *next == Supervision::Next::End) return;
+        if (failure_ || !next || *next == Supervision::Next::End || !supervision_.owns()) return;
         auto lines = Lines::connect(socket_);
-        if (!lines) return;
+        gone_ = !lines;
+        if (gone_) continue;
         lines_ = std::move(*lines);
-        gone_ = !lines_->orders.send(DownRequest{});
+        gone_ = !lines_->orders.send(DownRequest{interrupts_.count() > 1});
     }
 }
 

@@ -26,7 +26,10 @@ std::vector<Member*> Commands::still_there(const Targets& targets) const {
     std::vector<Member*> found;
     for (const std::string& name : targets.names) {
         const auto some = supervisor_.roster().resolve(Targets{{name}, false}, true);
-        if (some) found.insert(found.end(), some->begin(), some->end());
+        if (!some) continue;
+        for (Member* each : *some) {
+            if (std::find(found.begin(), found.end(), each) == found.end()) found.push_back(each);
+        }
     }
     return found;
 }
@@ -107,8 +110,12 @@ Result<std::vector<std::pair<std::string, std::string>>> Commands::log_names(
     Targets unknown;
     for (const std::string& name : targets.names) {
         if (supervisor_.roster().resolve(Targets{{name}, false}, true)) continue;
-        const auto kept = effects_.kept_logs(name);
-        for (const std::string& each : kept) names.emplace_back(each, each);
+        const auto kept = effects_.kept_logs(name, request.cursor);
+        for (const std::string& each : kept) {
+            const bool is_there = std::any_of(names.begin(), names.end(),
+                                              [&each](const auto& other) { return other.second == each; });
+            if (!is_there) names.emplace_back(each, each);
+        }
         if (kept.empty()) unknown.names.push_back(name);
     }
     // One that goes while its log is followed is no error.
@@ -134,11 +141,15 @@ Commands::Answer Commands::on(const EventsRequest& request, bool may_park, Now) 
         Targets unknown;
         for (const std::string& target : request.targets.names) {
             if (supervisor_.roster().resolve(Targets{{target}, false}, true)) continue;
-            const std::size_t before = names.size();
+            bool is_told_of = false;
             for (const Event& event : supervisor_.journal().events()) {
-                if (event.name == target || replica_stem(event.name) == target) names.insert(event.name);
+                // The supervisor's own have no name.
+                if (event.name.empty() || (event.name != target && replica_stem(event.name) != target))
+                    continue;
+                names.insert(event.name);
+                is_told_of = true;
             }
-            if (names.size() == before) unknown.names.push_back(target);
+            if (!is_told_of || target.empty()) unknown.names.push_back(target);
         }
         if (!unknown.names.empty() && request.cursor == 0)
             return tl::unexpected(supervisor_.roster().resolve(unknown, true).error());

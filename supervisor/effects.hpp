@@ -254,8 +254,9 @@ class Effects {
     virtual Result<LogsReply> read_logs(const LogsRequest& request,
                                         const std::vector<std::pair<std::string, std::string>>& names) = 0;
     virtual std::string log_path(const std::string& log_name) = 0;
-    // The log names under which something is kept for this instance or replica, configured or not.
-    virtual std::vector<std::string> kept_logs(const std::string& name) = 0;
+    // The log names under which something is kept for this instance or replica, configured or not. With a
+    // cursor only those that it has.
+    virtual std::vector<std::string> kept_logs(const std::string& name, const std::string& cursor) = 0;
     // The last `limit` stored events of this name, oldest first.
     virtual std::vector<Event> history(const std::string& name, std::size_t limit) = 0;
     // The stored marks in the order in which they were made, also those of this moment: from `since` on, and

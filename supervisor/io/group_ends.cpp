@@ -34,7 +34,13 @@ std::optional<std::unordered_set<pid_t>> living_groups() {
     std::unordered_set<pid_t> living;
     for (const pid_t pid : *pids) {
         const auto stat = read_proc_stat(pid);
-        if (stat && stat->state != 'Z' && stat->state != 'X') living.insert(stat->group);
+        if (!stat) continue;
+        if (stat->state == 'Z' || stat->state == 'X') {
+            // One whose first thread has ended before the others looks like that, too.
+            const Descriptor pidfd = open_pidfd(pid);
+            if (!pidfd || has_ended(pidfd.get())) continue;
+        }
+        living.insert(stat->group);
     }
     return living;
 }
@@ -97,10 +103,12 @@ void GroupEnds::child_ended() {
     if (!groups_.empty()) look();
 }
 
-// A killed group may have members that have ended, and whose parent does not take note.
+// Members that have ended may have a parent that does not take note: that of what was adopted may be process
+// 1 of a container, and one's own may have been started by who left the group. Those are looked for once
+// their group was killed.
 bool GroupEnds::is_time_for_all(TimePoint now) {
     const bool is_wanted = std::any_of(groups_.begin(), groups_.end(), [now](const Group& each) {
-        return each.killed && now - each.since >= until_look_at_all;
+        return (each.killed || each.is_foreign) && now - each.since >= until_look_at_all;
     });
     if (!is_wanted || now - last_look_at_all_ < longest_delay) return false;
     last_look_at_all_ = now;
@@ -112,7 +120,8 @@ void GroupEnds::look() {
     const auto living = is_time_for_all(now) ? living_groups() : std::nullopt;
     const auto left = std::stable_partition(groups_.begin(), groups_.end(), [&](const Group& group) {
         if (is_empty(group)) return false;
-        return !living || !group.killed || living->contains(group.leader);
+        const bool zombies_count = !group.killed && !group.is_foreign;
+        return !living || zombies_count || living->contains(group.leader);
     });
     std::vector<Group> empty(std::make_move_iterator(left), std::make_move_iterator(groups_.end()));
     groups_.erase(left, groups_.end());

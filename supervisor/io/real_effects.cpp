@@ -9,6 +9,7 @@
 
 #include "shared/size.hpp"
 #include "supervisor/core/names.hpp"
+#include "supervisor/io/log_cursor.hpp"
 #include "supervisor/io/port_probe.hpp"
 #include "supervisor/io/process_figures.hpp"
 #include "supervisor/io/resident.hpp"
@@ -142,7 +143,7 @@ tl::expected<RealEffects::Preparation, SpawnFailure> RealEffects::prepare(const 
     Preparation made{{ends->out, ends->err, {}}, nullptr};
     if (request.listen_port != 0) {
         const auto socket = listeners_.open(request.listen_port);
-        if (!socket) return fail(socket.error(), true);
+        if (!socket) return fail(socket.error(), false);
         made.fds.listen_fds.push_back(*socket);
     }
     if (cgroups_ && wants_group(request.limits)) {
@@ -338,14 +339,21 @@ std::string RealEffects::log_path(const std::string& log_name) {
     return logs_->folder_of(log_name) + "/current";
 }
 
-std::vector<std::string> RealEffects::kept_logs(const std::string& name) {
+std::vector<std::string> RealEffects::kept_logs(const std::string& name, const std::string& cursor) {
     if (!is_instance_id(name)) return {};  // it comes from outside, and names a folder
+    const auto known = parse_log_cursor(cursor);
+    const auto is_kept = [&](const std::string& log_name) {
+        return ::access(log_path(log_name).c_str(), F_OK) == 0 &&
+               (cursor.empty() || (known && known->contains(log_name)));
+    };
     std::vector<std::string> found;
-    for (std::uint32_t number = 0;; ++number) {
-        const std::string log_name = replica_name(name, number, number == 0 ? 1 : 2);
-        const bool is_there = ::access(log_path(log_name).c_str(), F_OK) == 0;
-        if (is_there) found.push_back(log_name);
-        if (!is_there && number > 0) return found;
+    if (is_kept(name)) found.push_back(name);
+    const std::string first(name.ends_with(":0") ? replica_stem(name) : "");
+    if (!first.empty() && is_kept(first)) found.push_back(first);
+    for (std::uint32_t number = 1;; ++number) {
+        const std::string log_name = replica_name(name, number, 2);
+        if (::access(log_path(log_name).c_str(), F_OK) != 0) return found;
+        if (is_kept(log_name)) found.push_back(log_name);
     }
 }
 

@@ -111,7 +111,7 @@ class RealEffects final : public Effects {
     Result<LogsReply> read_logs(const LogsRequest& request,
                                 const std::vector<std::pair<std::string, std::string>>& names) override;
     std::string log_path(const std::string& log_name) override;
-    std::vector<std::string> kept_logs(const std::string& name) override;
+    std::vector<std::string> kept_logs(const std::string& name, const std::string& cursor) override;
     std::vector<Event> history(const std::string& name, std::size_t limit) override;
     Result<std::vector<Mark>> marks(WallTime since) override;
     OwnFigures own_figures() override;

@@ -93,6 +93,10 @@ TEST_CASE("logs and events of what is no longer configured can be asked for by n
     const auto events = world.ask<EventsReply>(EventsRequest{.targets = these({"web"}), .lines = 10});
     REQUIRE_FALSE(events.events.empty());
     for (const EventRow& each : events.events) CHECK(each.name == "web");
+    // Each once, however often it is named.
+    world.ask<LogsReply>(LogsRequest{.targets = these({"ap*", "api", "web", "web"})});
+    CHECK(world.effects.logs_read == Read{{"api", "api"}, {"web", "web"}, {"web:1", "web:1"}});
+    CHECK(world.refusal(EventsRequest{.targets = these({""})}).kind == ErrorKind::NotFound);
     // A typo is one.
     const auto refused = world.refusal(LogsRequest{.targets = these({"web", "wep"})});
     CHECK(refused.kind == ErrorKind::NotFound);

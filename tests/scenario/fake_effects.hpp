@@ -218,7 +218,7 @@ class FakeEffects final : public Effects {
         return logs;
     }
     std::map<std::string, std::vector<std::string>> logs_kept;
-    std::vector<std::string> kept_logs(const std::string& name) override {
+    std::vector<std::string> kept_logs(const std::string& name, const std::string&) override {
         const auto found = logs_kept.find(name);
         return found == logs_kept.end() ? std::vector<std::string>{} : found->second;
     }

@@ -123,6 +123,8 @@ command = {world.puppet('b', f'wait {go}', 'say second')}
         self.assertEqual([row["name"] for row in world.rows()], ["new"])
         self.assertEqual(sorted(world.ctl("logs", "old").out.splitlines()), ["old   | hello", "old:1 | hello"])
         self.assertIn("Stopping → Stopped", world.ctl("events", "old").out)
+        self.assertEqual(world.ctl("logs", "old", "old:0", "old:1").out.count("hello"), 2)
+        self.assertIn("hello", world.ctl("logs", "old:0").out)
         world.ctl("logs", "odl", status=4)
         world.ctl("logs", "../logs/old", status=4)
 

@@ -50,6 +50,7 @@ class UpEnd(UpTest):
             return int(status["ShdPnd"], 16) & 1 << signal.SIGHUP - 1 == 0
 
         world.until(taken, "the second one to be taken")
+        world.ctl("status", status=None)  # what came of it has been heard, too
         with open(gate, "w", encoding="utf-8") as file:
             file.write("go\n")
         self.assertEqual(process.wait(CAP), 0)

@@ -143,6 +143,17 @@ TEST_CASE("an adopted run leaves nothing behind: neither its group nor who left 
     CHECK(world.until_ended(1));
 }
 
+TEST_CASE("an adopted run that is told to stop has ended when its parent does not take note of it, too") {
+    World world(Reaping::WhenTold);
+    const Told never;
+    world.start(1, "trap 'exit 3' TERM; echo $$ > " + world.told.path + "; while :; do read go < " +
+                       never.path + "; done");
+    (void)world.told.pid();
+    world.table->stop(1, SIGTERM);
+    REQUIRE(world.until_ended(1));
+    CHECK(world.ended[1] == ExitStatus{ExitStatus::Kind::Code, 3});
+}
+
 TEST_CASE("who is left of an adopted group that was told to stop has its time, and the run lasts as long") {
     World world;
     const Told gate;
