@@ -263,6 +263,7 @@ class Effects {
     // before that the last one of each name that says what has lasted since.
     virtual Result<std::vector<Mark>> marks(WallTime since) = 0;
     virtual OwnFigures own_figures() = 0;
+    // What a cgroup keeps for runs that ask for it, here; the same for the supervisor's whole life.
     virtual const GroupLimits& group_limits() = 0;
 
     // A fresh reading, for telling how long something took; decisions are made by the turn's.

@@ -16,7 +16,7 @@ struct GroupLimits {
     bool tasks = false;
     std::string why_not;  // of those that are not: "'/sys/fs/cgroup' is not delegated to this user"
 
-    bool any() const { return memory || cpu || tasks; }
+    bool operator==(const GroupLimits&) const = default;
 };
 
 // Does this run want a group for its limits?

@@ -58,7 +58,6 @@ class Cgroups {
     // for, and the supervisor is not moved.
     static Result<Cgroups> at(std::string folder);
 
-    const CgroupControllers& controllers() const { return controllers_; }
     // What these keep, and why not all.
     GroupLimits limits() const;
 

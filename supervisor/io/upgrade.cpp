@@ -94,7 +94,8 @@ void Upgrade::checked(const CheckResult& result) {
 }
 
 void Upgrade::go_on() {
-    stage_ == Stage::Waiting ? wait() : leave();
+    if (stage_ == Stage::Waiting) return wait();
+    leave();
 }
 
 void Upgrade::wait() {

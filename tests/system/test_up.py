@@ -111,14 +111,7 @@ command = {world.puppet('other')}
     def numbers_until(self, lines, number):
         """What comes until both have written the line of that number."""
         missing = {("web:0", number), ("web:1", number)}
-        seen = []
-        until = deadline()
-        while missing:
-            line = lines.next(until)
-            self.assertIsNotNone(line, f"{missing} never came: {seen[-40:]}")
-            seen.append(line)
-            missing.discard(self.number(line))
-        return seen
+        return self.lines_until_none_is(missing, lines, lambda line: {self.number(line)})
 
     def supervisor(self, world):
         with open(world.path("run", "pmctld.pid"), encoding="utf-8") as file:

@@ -32,13 +32,17 @@ command = {world.puppet('api', 'say hello-from-api', 'listen')}
 
     def lines_until(self, lines, *words):
         missing = set(words)
+        return self.lines_until_none_is(missing, lines, lambda line: {word for word in missing if word in line})
+
+    def lines_until_none_is(self, missing, lines, found):
+        """What comes until all that is missing was found: `found` tells which of it a line has."""
         seen = []
         until = deadline()
         while missing:
             line = lines.next(until)
             self.assertIsNotNone(line, f"{missing} never came: {seen[-40:]}")
             seen.append(line)
-            missing = {word for word in missing if word not in line}
+            missing -= found(line)
         return seen
 
     def lines_until_one_of(self, lines, *words):
